@@ -1,0 +1,61 @@
+"""Which files of a folder are songs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mix2midi.errors import AudioError
+
+#: Suffixes that are looked for in folders; a file that is named by itself may have any suffix.
+# fmt: off
+AUDIO_SUFFIXES = frozenset(
+    [
+        ".wav", ".wave", ".w64", ".rf64", ".bwf", ".flac", ".mp3", ".mp2", ".ogg", ".oga", ".opus",
+        ".aiff", ".aif", ".aifc", ".caf", ".au", ".snd",
+        ".m4a", ".m4b", ".aac", ".alac", ".wma", ".ac3", ".ape", ".wv", ".tta", ".mka", ".weba",
+        ".mp4", ".m4v", ".mkv", ".mov", ".webm", ".avi", ".wmv", ".mpg", ".mpeg", ".ts", ".3gp", ".flv",
+    ]
+)
+# fmt: on
+
+
+def find_audio(paths: Sequence[Path | str]) -> list[Path]:
+    """List the songs among files and folders.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        A file stands for itself, whatever its suffix and even if it is missing, so that the trouble is reported with
+        that file. A folder is walked with its subfolders, sorted by name, hidden files left out.
+
+    Returns
+    -------
+    list of Path
+        In the order given, each file once.
+
+    Raises
+    ------
+    AudioError
+        If a folder holds no audio.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        found.update(dict.fromkeys(_songs_in(path) if path.is_dir() else [path]))
+    return list(found)
+
+
+def _songs_in(folder: Path) -> list[Path]:
+    songs = list(_walk(folder))
+    if not songs:
+        raise AudioError(f"{folder}: no audio in this folder; name a folder with wav, flac, mp3 or similar files")
+    return songs
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:
+                yield Path(parent, name)

@@ -1,0 +1,388 @@
+"""Reading audio: the same song at the same time from every format, streamed without seams, and clear errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mix2midi.audio import AudioArray, AudioFile, find_audio, read_audio
+from mix2midi.errors import AudioError
+
+RATE_HZ = 44100
+CLICKS_S = np.array([0.1, 0.35, 0.9, 1.2, 1.75, 2.4])
+
+
+def click_track(duration_s: float = 3.0, rate_hz: int = RATE_HZ, channels: int = 2) -> np.ndarray:
+    """[channels, samples], with a decaying click at each of `CLICKS_S`."""
+    samples = np.zeros(round(duration_s * rate_hz), np.float32)
+    time_s = np.arange(round(0.02 * rate_hz)) / rate_hz
+    click = (0.7 * np.exp(-time_s / 0.003) * np.cos(2 * np.pi * 2000 * time_s)).astype(np.float32)
+    for onset_s in CLICKS_S:
+        start = round(onset_s * rate_hz)
+        samples[start : start + len(click)] += click
+    return np.tile(samples, (channels, 1))
+
+
+def encode(
+    path: Path,
+    samples: np.ndarray,
+    codec: str,
+    *,
+    rate_hz: int = RATE_HZ,
+    with_video: bool = False,
+    late_s: float = 0.0,
+    **options: str,
+) -> Path:
+    """Encode [2, samples] with FFmpeg; keyword options go to the container."""
+    with av.open(str(path), "w", options=options) as container:
+        video = add_video(container) if with_video else None
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout="stereo")
+        stream.bit_rate = 128_000
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="fltp", layout="stereo")
+        frame.sample_rate, frame.time_base, frame.pts = rate_hz, Fraction(1, rate_hz), round(late_s * rate_hz)
+        stream.open()
+        if video is not None:
+            encode_pictures(container, video)
+        to_codec = av.AudioResampler(stream.format, "stereo", rate_hz, frame_size=stream.frame_size or None)
+        for piece in [*to_codec.resample(frame), *to_codec.resample(None)]:
+            container.mux(stream.encode(piece))
+        container.mux(stream.encode(None))
+    return path
+
+
+def add_video(container: av.container.OutputContainer) -> Any:
+    video: Any = container.add_stream("mpeg4", rate=25)
+    video.width = video.height = 16
+    return video
+
+
+def encode_pictures(container: av.container.OutputContainer, video: Any) -> None:
+    for _ in range(75):
+        container.mux(video.encode(av.VideoFrame(16, 16, "yuv420p")))
+    container.mux(video.encode(None))
+
+
+def click_onsets_s(path: Path) -> np.ndarray:
+    """Where the signal first passes half of its peak, at least 0.1 s apart."""
+    envelope = np.abs(read_audio(path, RATE_HZ, mono=True)[0])
+    loud = np.flatnonzero(envelope > 0.5 * envelope.max())
+    return loud[np.diff(loud, prepend=-RATE_HZ) > 0.1 * RATE_HZ] / RATE_HZ
+
+
+# Time zero
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("clicks.mp3", "libmp3lame"),
+        ("clicks.m4a", "aac"),
+        ("clicks.mp4", "aac"),
+        ("clicks.mkv", "aac"),
+        ("lossless.m4a", "alac"),
+        ("clicks.mka", "libmp3lame"),
+        ("clicks.ogg", None),
+        ("clicks.flac", None),
+        ("clicks.aiff", None),
+    ],
+)
+def test_same_clicks_at_the_same_time_in_every_format(tmp_path: Path, name: str, codec: str | None) -> None:
+    samples = click_track()
+    wav, other = tmp_path / "clicks.wav", tmp_path / name
+    soundfile.write(wav, samples.T, RATE_HZ)
+    if codec is None:
+        soundfile.write(other, samples.T, RATE_HZ)
+    else:
+        encode(other, samples, codec)
+    np.testing.assert_allclose(click_onsets_s(wav), CLICKS_S, atol=0.0005)
+    np.testing.assert_allclose(click_onsets_s(other), click_onsets_s(wav), atol=0.003)
+
+
+@pytest.mark.parametrize("name", ["clicks.opus", "clicks.webm"])
+def test_opus_skips_its_pre_roll(tmp_path: Path, name: str) -> None:
+    path = encode(tmp_path / name, click_track(rate_hz=48000), "libopus", rate_hz=48000)
+    np.testing.assert_allclose(click_onsets_s(path), CLICKS_S, atol=0.003)
+
+
+def test_mp3_at_another_rate_is_compensated_too(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clicks.mp3", click_track(rate_hz=22050), "libmp3lame", rate_hz=22050)
+    np.testing.assert_allclose(click_onsets_s(path), CLICKS_S, atol=0.003)
+
+
+def test_mp3_without_lame_tag_keeps_what_every_player_plays(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clicks.mp3", click_track(), "libmp3lame", write_xing="0")
+    np.testing.assert_allclose(click_onsets_s(path), CLICKS_S + 1105 / RATE_HZ, atol=0.003)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_sound_that_starts_late_in_a_video_stays_late(tmp_path: Path, suffix: str) -> None:
+    path = encode(tmp_path / f"late{suffix}", click_track(), "aac", with_video=True, late_s=0.5)
+    np.testing.assert_allclose(click_onsets_s(path), CLICKS_S + 0.5, atol=0.003)
+
+
+# What can be read
+
+
+@pytest.mark.parametrize(
+    ("subtype", "tolerance"),
+    [("PCM_U8", 0.01), ("PCM_16", 1e-4), ("PCM_24", 1e-6), ("PCM_32", 1e-6), ("FLOAT", 1e-7), ("DOUBLE", 1e-7)],
+)
+def test_every_sample_width(tmp_path: Path, subtype: str, tolerance: float) -> None:
+    samples = click_track()
+    soundfile.write(tmp_path / "clicks.wav", samples.T, RATE_HZ, subtype=subtype)
+    np.testing.assert_allclose(read_audio(tmp_path / "clicks.wav"), samples, atol=tolerance)
+
+
+def test_64_bit_integers(tmp_path: Path) -> None:
+    samples = click_track()
+    path = tmp_path / "clicks.wav"
+    header = b"RIFF\xff\xff\xff\xffWAVEfmt " + (16).to_bytes(4, "little")
+    for value, width in ((1, 2), (2, 2), (RATE_HZ, 4), (RATE_HZ * 16, 4), (16, 2), (64, 2)):
+        header += value.to_bytes(width, "little")
+    data = (samples.T.astype(np.float64) * 2**62).astype("<i8").tobytes()
+    path.write_bytes(header + b"data" + len(data).to_bytes(4, "little") + data)
+    np.testing.assert_allclose(read_audio(path), samples / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 22050, 48000, 96000, 192000])
+def test_every_sampling_rate(tmp_path: Path, rate_hz: int) -> None:
+    soundfile.write(tmp_path / "clicks.wav", click_track(rate_hz=rate_hz, channels=1).T, rate_hz)
+    np.testing.assert_allclose(click_onsets_s(tmp_path / "clicks.wav"), CLICKS_S, atol=0.003)
+
+
+def test_downmix_of_eight_channels_is_their_mean(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-1, 1, (8, 1000)).astype(np.float32)
+    soundfile.write(tmp_path / "eight.wav", samples.T, RATE_HZ, subtype="FLOAT")
+    audio = AudioFile(tmp_path / "eight.wav")
+    assert (audio.channels, audio.rate_hz) == (8, RATE_HZ)
+    np.testing.assert_allclose(read_audio(audio, mono=True)[0], samples.mean(axis=0), atol=1e-6)
+    np.testing.assert_array_equal(read_audio(audio, mono=False), samples)
+
+
+@pytest.mark.parametrize("name", ['it\'s "a" song.wav', "Ü ber größe.flac", "a:b, 100%.m4a", "日本.mp3"])
+def test_awkward_names(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if path.suffix in (".wav", ".flac"):
+        soundfile.write(path, click_track().T, RATE_HZ)
+    else:
+        plain = encode(tmp_path / f"plain{path.suffix}", click_track(), "aac" if "m4a" in name else "libmp3lame")
+        plain.rename(path)
+    np.testing.assert_allclose(click_onsets_s(path), CLICKS_S, atol=0.003)
+
+
+def test_one_sample_is_a_song(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "one.wav", np.ones((1, 1)) * 0.5, RATE_HZ)
+    assert read_audio(tmp_path / "one.wav", RATE_HZ).shape == (1, 1)
+    assert read_audio(tmp_path / "one.wav", 8000).shape == (1, 1)
+
+
+def test_wav_from_a_pipe_states_no_length_and_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.wav"
+    soundfile.write(path, click_track().T, RATE_HZ)
+    content = bytearray(path.read_bytes())
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"
+    path.write_bytes(content)
+    assert read_audio(path).shape == (2, 3 * RATE_HZ)
+
+
+def test_flac_without_stated_length_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.flac"
+    soundfile.write(path, click_track().T, RATE_HZ)
+    content = bytearray(path.read_bytes())
+    content[21] &= 0xF0  # the 36 bits of the total number of samples, after "fLaC" and the block header
+    content[22:26] = bytes(4)
+    path.write_bytes(content)
+    assert read_audio(path).shape == (2, 3 * RATE_HZ)
+    assert AudioFile(path).duration_s == pytest.approx(3.0, abs=0.1)
+
+
+def test_duration_of_raw_aac_is_counted(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clicks.aac", click_track(), "aac")
+    assert AudioFile(path).duration_s == pytest.approx(3.0, abs=0.1)
+
+
+def test_cover_picture_does_not_disturb(tmp_path: Path) -> None:
+    path = encode(tmp_path / "tagged.mp3", click_track(), "libmp3lame")
+    picture = b"\x00image/png\x00\x03\x00" + b"\x89PNG\r\n\x1a\n" + bytes(2000)
+    frame = b"APIC" + len(picture).to_bytes(4, "big") + b"\x00\x00" + picture
+    size = len(frame)
+    synchsafe = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\x03\x00\x00" + synchsafe + frame + path.read_bytes())
+    np.testing.assert_allclose(click_onsets_s(path), CLICKS_S, atol=0.003)
+
+
+# Streaming
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    length=st.integers(1, 200_000),
+    from_rate_hz=st.sampled_from([8000, 22050, 44100, 48000, 96000]),
+    rate_hz=st.sampled_from([16000, 44100, 48000]),
+    block_s=st.floats(0.01, 3.0),
+    mono=st.booleans(),
+)
+def test_blocks_join_to_one_resampled_stream(
+    length: int, from_rate_hz: int, rate_hz: int, block_s: float, mono: bool
+) -> None:
+    samples = np.random.default_rng(length).uniform(-0.5, 0.5, (2, length)).astype(np.float32)
+    blocks = list(AudioArray(samples, from_rate_hz).blocks(rate_hz, mono=mono, block_s=block_s))
+    joined = np.concatenate(blocks, axis=1)
+    assert joined.shape == (1 if mono else 2, max(1, round(length * rate_hz / from_rate_hz)))
+    assert {block.shape[1] for block in blocks[:-1]} <= {round(block_s * rate_hz)}
+    whole = soxr.resample(samples.mean(axis=0) if mono else samples.T, from_rate_hz, rate_hz).reshape(-1, len(joined)).T
+    shared = min(whole.shape[1], joined.shape[1])
+    np.testing.assert_allclose(joined[:, :shared], whole[:, :shared], atol=1e-5)
+
+
+def test_blocks_start_again_from_zero(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clicks.m4a", click_track(), "aac")
+    audio = AudioFile(path)
+    half_read = audio.blocks(RATE_HZ, mono=True, block_s=0.5)
+    next(half_read)
+    first, second = (np.concatenate(list(audio.blocks(RATE_HZ, mono=True)), axis=1) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_array_is_neither_changed_nor_shared() -> None:
+    samples = click_track()
+    before = samples.copy()
+    for block in AudioArray(samples, RATE_HZ).blocks(RATE_HZ, mono=False):
+        block[:] = 1.0
+    np.testing.assert_array_equal(samples, before)
+
+
+def test_vector_is_one_channel() -> None:
+    audio = AudioArray(np.zeros(RATE_HZ), RATE_HZ)
+    assert (audio.channels, audio.duration_s) == (1, 1.0)
+
+
+# Bad input: one line that names the file
+
+
+def assert_refused(path: Path, trouble: str) -> None:
+    with pytest.raises(AudioError, match=trouble) as caught:
+        read_audio(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert ";" in message and "\n" not in message
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "notes.wav", "notes.mp3", "notes.m4a", "notes.flac"])
+def test_text_is_not_audio(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_text("this is a text, whatever its suffix says\n" * 50)
+    assert_refused(tmp_path / name, "not audio")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["noise.mp3", "noise.wav", "noise.aac", "noise.raw"])
+def test_random_bytes_are_not_audio(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_bytes(np.random.default_rng(1).bytes(50_000))
+    assert_refused(tmp_path / name, "not audio")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_playlist_does_not_make_other_files_be_read(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "other.wav", click_track().T, RATE_HZ)
+    (tmp_path / "list.mp3").write_text("#EXTM3U\n#EXTINF:4,\nother.wav\n")
+    assert_refused(tmp_path / "list.mp3", "not audio")
+
+
+def test_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    assert_refused(tmp_path / "empty.wav", "is empty")
+
+
+def test_header_without_samples(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "header.wav", np.zeros((0, 2)), RATE_HZ)
+    assert_refused(tmp_path / "header.wav", "no samples")
+
+
+@pytest.mark.parametrize("name", ["song.wav", "song.flac", "song.aiff", "song.mp3", "song.m4a", "song.mkv", "song.w64"])
+def test_truncated_file(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    noise = np.random.default_rng(2).uniform(-0.5, 0.5, (2, 3 * RATE_HZ)).astype(np.float32)
+    path = tmp_path / name
+    if path.suffix in (".mp3", ".m4a", ".mkv"):
+        encode(path, noise, "libmp3lame" if path.suffix == ".mp3" else "aac")
+    else:
+        soundfile.write(path, noise.T, RATE_HZ)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert_refused(path, "damaged")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_video_without_sound(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "mute.mp4"), "w") as container:
+        encode_pictures(container, add_video(container))
+    assert_refused(tmp_path / "mute.mp4", "no audio stream")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_samples_that_are_no_sound(tmp_path: Path, value: float) -> None:
+    samples = click_track()
+    samples[1, RATE_HZ] = value
+    soundfile.write(tmp_path / "nan.wav", samples.T, RATE_HZ, subtype="DOUBLE")
+    assert_refused(tmp_path / "nan.wav", r"no sound at 1\.00 s")
+
+
+def test_missing_file_and_folder(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "nowhere.wav", "does not exist")
+    assert_refused(tmp_path, "is a folder")
+
+
+def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "locked.wav", click_track().T, RATE_HZ)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # chmod would not stop a test that runs as root
+    assert_refused(tmp_path / "locked.wav", "permission denied")
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate_hz"),
+    [
+        (np.zeros((2, 0)), RATE_HZ),
+        (np.zeros((RATE_HZ, 2)), RATE_HZ),
+        (np.zeros((1, 2, 100)), RATE_HZ),
+        (np.zeros(100, np.int16), RATE_HZ),
+        (np.zeros(100), 0),
+    ],
+)
+def test_arrays_that_are_no_song(samples: np.ndarray, rate_hz: int) -> None:
+    with pytest.raises(AudioError, match="^demo: .*;"):
+        AudioArray(samples, rate_hz, name="demo")
+
+
+# Finding songs
+
+
+def test_find_audio_walks_folders_in_order(tmp_path: Path) -> None:
+    for name in ["b.wav", "a.MP3", "sub/c.flac", ".hidden.wav", "cover.jpg", ".trash/d.wav"]:
+        (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "album" / name).touch()
+    single = tmp_path / "strange.xyz"
+    album = tmp_path / "album"
+    assert find_audio([single, album, album / "b.wav"]) == [
+        single,
+        album / "a.MP3",
+        album / "b.wav",
+        album / "sub" / "c.flac",
+    ]
+
+
+def test_folder_without_audio(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").touch()
+    with pytest.raises(AudioError, match="no audio in this folder"):
+        find_audio([tmp_path])
