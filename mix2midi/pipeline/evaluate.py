@@ -1,0 +1,158 @@
+"""Score the transcriber on songs whose drum parts are known."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mix2midi.notes import Transcription
+from mix2midi.pipeline.references import Song, read_reference
+from mix2midi.scores import WINDOWS_S, ClassScores, Counts, Scores, pool_scores, score_notes
+
+
+@dataclass(frozen=True)
+class SongScores:
+    """Scores of one song.
+
+    Attributes
+    ----------
+    song : Song
+    scores : Scores
+    separator : str
+        Which separator made the stem.
+    audio_s : float
+        Length of the audio.
+    elapsed_s : float
+        Time that reading, separating and transcribing took.
+    """
+
+    song: Song
+    scores: Scores
+    separator: str
+    audio_s: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of all songs, and under which settings they were made.
+
+    Attributes
+    ----------
+    songs : sequence of SongScores
+        At least one.
+    settings : mapping of str to str
+        What is needed to make the same table again, in words.
+    """
+
+    songs: Sequence[SongScores]
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pooled(self) -> Scores:
+        """All songs as if they were one."""
+        return pool_scores(song.scores for song in self.songs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON; what is not defined is None."""
+        return {
+            "settings": dict(self.settings),
+            "pooled": _scores_dict(self.pooled),
+            "songs": [
+                {
+                    "name": entry.song.name,
+                    "audio": entry.song.audio.name,
+                    "reference": entry.song.reference.name,
+                    "separator": entry.separator,
+                    "audio_s": round(entry.audio_s, 3),
+                    "elapsed_s": round(entry.elapsed_s, 3),
+                    **_scores_dict(entry.scores),
+                }
+                for entry in self.songs
+            ],
+        }
+
+
+def evaluate_songs(
+    songs: Sequence[Song],
+    transcribe: Callable[[Path], Transcription],
+    *,
+    windows_s: Sequence[float] = WINDOWS_S,
+    settings: Mapping[str, str] | None = None,
+    on_song: Callable[[SongScores], None] | None = None,
+) -> Evaluation:
+    """Transcribe songs and compare them with their references.
+
+    Parameters
+    ----------
+    songs : sequence of Song
+        See `mix2midi.pipeline.references.find_songs`.
+    transcribe : callable
+        Audio file to transcription; called once for each song, nothing is kept between runs.
+    windows_s : sequence of float
+        Half-widths of the matching windows in seconds.
+    settings : mapping of str to str, optional
+        Kept with the result.
+    on_song : callable, optional
+        Told of every song when it is done.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    OptionError
+        A reference is unreadable. All are read before the first song is transcribed.
+    Mix2MidiError
+        Whatever `transcribe` raises.
+    """
+    references = [read_reference(song.reference) for song in songs]
+    results = []
+    for song, reference in zip(songs, references, strict=True):
+        started = time.perf_counter()
+        transcription = transcribe(song.audio)
+        elapsed_s = time.perf_counter() - started
+        scores = score_notes(reference, transcription.notes, windows_s)
+        results.append(SongScores(song, scores, transcription.separator, transcription.duration_s, elapsed_s))
+        if on_song is not None:
+            on_song(results[-1])
+    return Evaluation(results, dict(settings or {}))
+
+
+def _scores_dict(scores: Scores) -> dict[str, Any]:
+    return {
+        "all": {**_class_dict(scores.overall), "velocity_correlation": _rounded(scores.velocity_correlation)},
+        "classes": {family: _class_dict(part) for family, part in scores.families.items()},
+        "exact": _counts_dict(scores.exact) if scores.pieces else None,
+        "pieces": {key: _counts_dict(counts) for key, counts in scores.pieces.items()},
+    }
+
+
+def _class_dict(part: ClassScores) -> dict[str, Any]:
+    return {
+        "windows_ms": {f"{window_s * 1000:g}": _counts_dict(counts) for window_s, counts in part.counts.items()},
+        "bias_ms": _rounded(part.bias_s * 1000),
+        "median_error_ms": _rounded(part.median_error_s * 1000),
+        "velocity_correlation": _rounded(part.velocity_correlation),
+        "velocity_error": _rounded(part.velocity_error),
+    }
+
+
+def _counts_dict(counts: Counts) -> dict[str, Any]:
+    return {
+        "reference": counts.reference,
+        "estimate": counts.estimate,
+        "matched": counts.matched,
+        "precision": _rounded(counts.precision),
+        "recall": _rounded(counts.recall),
+        "f": _rounded(counts.f_measure),
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 4)

@@ -1,0 +1,195 @@
+"""Songs with known drum parts: where they lie in a folder, and how their annotations are read.
+
+Understood are MIDI files, and the two text formats of MDB Drums (C. Southall, C.-W. Wu, A. Lerch, J. Hockman,
+"MDB Drums: an annotated subset of MedleyDB for automatic drum transcription", ISMIR late-breaking, 2017): one hit a
+line, its time in seconds and its label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mix2midi.audio import find_audio
+from mix2midi.errors import AudioError, OptionError
+from mix2midi.notes import DrumNote
+from mix2midi.scores import Reference
+
+#: Label of MDB's class.txt to a note of that class. OT (tambourine, side stick) is left out, as the field does.
+CLASS_NOTES: dict[str, int | None] = {"KD": 36, "SD": 38, "TT": 45, "HH": 42, "CY": 49, "OT": None}
+#: Label of MDB's subclass.txt to its General MIDI note; side stick and tambourine belong to OT.
+SUBCLASS_NOTES: dict[str, int | None] = {
+    "KD": 36,
+    "SD": 38,  # head
+    "SDB": 38,  # brush
+    "SDD": 38,  # drag
+    "SDF": 38,  # flam
+    "SDG": 38,  # ghost note
+    "SDNS": 38,  # wires off
+    "CHH": 42,
+    "OHH": 46,
+    "PHH": 44,
+    "HIT": 50,
+    "MHT": 48,
+    "HFT": 43,
+    "LFT": 41,
+    "RDC": 51,
+    "RDB": 53,
+    "CRC": 49,
+    "CHC": 52,
+    "SPC": 55,
+    "SST": None,
+    "TMB": None,
+}
+DRUM_CHANNEL = 9  # MIDI channel 10, counted from 0
+_MIDI_SUFFIXES = (".mid", ".midi")
+#: MDB Drums++ is a take of its own beside MDB's audio, and its MIDI belongs to it alone.
+_PLUSPLUS = "plusplus"
+
+
+@dataclass(frozen=True)
+class Song:
+    """A recording and the file that says which drums are in it."""
+
+    name: str
+    audio: Path
+    reference: Path
+
+
+def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Song]:
+    """Find recordings with references in folders and their subfolders.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Folders, or single audio files.
+    input_name : str, optional
+        File name of the audio of each song where a folder holds several, such as ``"drums.flac"``; songs are then
+        called by their folders. Without it, every audio file that has a MIDI file of its name is a song.
+
+    Returns
+    -------
+    list of Song
+        In the order of `paths`, sorted within each.
+
+    Raises
+    ------
+    AudioError
+        A path does not exist or holds no such audio.
+    OptionError
+        A named input has no reference, or no audio file has one.
+    """
+    found = [song for path in paths for song in _songs_of(path, input_name)]
+    if not found:
+        places = ", ".join(str(path) for path in paths)
+        raise OptionError(
+            f"{places}: no audio with a MIDI file of the same name; "
+            "for folders with class.txt name the audio, as in --input drums.flac"
+        )
+    return found
+
+
+def reference_of(audio: Path) -> Path | None:
+    """The file beside a recording that says which drums are in it, or None.
+
+    ``NAME_reference.mid`` comes first, then MDB's ``subclass.txt`` and ``class.txt``, then ``NAME.mid``: in a folder
+    with annotations, a MIDI file of the same name is more likely a transcription than the truth.
+    """
+    named = [audio.with_name(audio.stem + "_reference" + suffix) for suffix in _MIDI_SUFFIXES]
+    same_name = [audio.with_suffix(suffix) for suffix in _MIDI_SUFFIXES]
+    annotations = [audio.with_name(name) for name in ("subclass.txt", "class.txt")]
+    candidates = named + (same_name if audio.stem == _PLUSPLUS else annotations + same_name)
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def read_reference(path: Path) -> Reference:
+    """Read a MIDI file or an annotation of MDB Drums.
+
+    Raises
+    ------
+    OptionError
+        The file is unreadable, or of no format that is understood.
+    """
+    if path.suffix.lower() in _MIDI_SUFFIXES:
+        return Reference(read_midi_notes(path))
+    if path.name == "class.txt":
+        return Reference(_labelled_notes(path, CLASS_NOTES), knows_pieces=False, knows_velocities=False)
+    if path.name == "subclass.txt":
+        return Reference(_labelled_notes(path, SUBCLASS_NOTES), knows_velocities=False)
+    raise OptionError(f"{path}: not a reference; give a MIDI file, or class.txt or subclass.txt of MDB Drums")
+
+
+def read_midi_notes(path: Path) -> list[DrumNote]:
+    """Drum notes of a MIDI file, with the times that its tempo map gives them.
+
+    Channel 10 where the file uses it; else all channels, as in MIDI that was exported from a drum sampler's track.
+
+    Returns
+    -------
+    list of DrumNote
+        Sorted.
+
+    Raises
+    ------
+    OptionError
+        The file is unreadable or not MIDI.
+    """
+    import mido
+
+    try:
+        with path.open("rb") as file:
+            messages = list(mido.MidiFile(file=file))
+    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+        reason = str(error) or type(error).__name__
+        raise OptionError(f"{path}: not readable as MIDI ({reason}); export it again") from error
+    now_s = 0.0
+    by_channel: dict[int, list[DrumNote]] = {}
+    for message in messages:
+        now_s += message.time
+        if message.type == "note_on" and message.velocity > 0:
+            note = DrumNote(now_s, message.note, message.velocity)
+            by_channel.setdefault(message.channel, []).append(note)
+    drums = by_channel.get(DRUM_CHANNEL)
+    return sorted(drums if drums else [note for notes in by_channel.values() for note in notes])
+
+
+def _songs_of(path: Path, input_name: str | None) -> Iterator[Song]:
+    for audio in _audio_of(path, input_name):
+        reference = reference_of(audio)
+        if reference is not None:
+            name = audio.parent.name if input_name and path.is_dir() else audio.stem
+            yield Song(name, audio, reference)
+        elif input_name or path.is_file():
+            raise OptionError(
+                f"{audio}: no reference beside it; put {audio.stem}_reference.mid, {audio.stem}.mid or class.txt there"
+            )
+
+
+def _audio_of(path: Path, input_name: str | None) -> list[Path]:
+    if not path.exists():
+        raise AudioError(f"{path}: no such file or folder; check the name")
+    if input_name is None or path.is_file():
+        return find_audio([path])
+    audio = sorted(file for file in path.rglob("*") if file.name == input_name)
+    if not audio:
+        raise AudioError(f"{path}: no {input_name} in it or its folders; name the audio of a song with --input")
+    return audio
+
+
+def _read_labels(path: Path) -> list[tuple[float, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        fields = [line.split() for line in lines if line.strip()]
+        return [(float(time_s), label) for time_s, label in fields]
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path}: not lines of a time in seconds and a label ({error}); correct it") from error
+
+
+def _labelled_notes(path: Path, notes: dict[str, int | None]) -> list[DrumNote]:
+    hits = _read_labels(path)
+    unknown = sorted({label for _, label in hits} - set(notes))
+    if unknown:
+        raise OptionError(f"{path}: unknown labels {', '.join(unknown)}; use those of MDB Drums ({', '.join(notes)})")
+    known = [(max(time_s, 0.0), notes[label]) for time_s, label in hits]
+    return sorted(DrumNote(time_s, note, velocity=100) for time_s, note in known if note is not None)

@@ -1,0 +1,233 @@
+"""Evaluation: finding songs, reading references, and what a whole evaluation reports."""
+
+import io
+import json
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+from rich.console import Console
+
+from mix2midi.errors import AudioError, OptionError
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.pipeline.evaluate import evaluate_songs
+from mix2midi.pipeline.references import find_songs, read_midi_notes, read_reference, reference_of
+from mix2midi.pipeline.score_tables import score_tables
+from mix2midi.scores import Counts, score_notes
+
+
+def write_audio(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.zeros(441), 44100)
+    return path
+
+
+def write_midi(path, notes, channel=9, tempo_bpm=120.0, ticks_per_beat=480):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    midi = mido.MidiFile(ticks_per_beat=ticks_per_beat)
+    track = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo_bpm))])
+    now = 0
+    for onset_s, note, velocity in sorted(notes):
+        tick = round(onset_s * tempo_bpm / 60 * ticks_per_beat)
+        track.append(mido.Message("note_on", note=note, velocity=velocity, channel=channel, time=tick - now))
+        track.append(mido.Message("note_on", note=note, velocity=0, channel=channel, time=0))
+        now = tick
+    midi.tracks.append(track)
+    midi.save(path)
+    return path
+
+
+def write_text(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class TestFindingSongs:
+    def test_audio_beside_midi_of_the_same_name(self, tmp_path):
+        for name in ("b tune", "a 'quoted' ü"):
+            write_audio(tmp_path / "sub" / f"{name}.wav")
+            write_midi(tmp_path / "sub" / f"{name}.mid", [(0.5, 36, 90)])
+        write_audio(tmp_path / "no reference.wav")
+        songs = find_songs([tmp_path])
+        assert [song.name for song in songs] == ["a 'quoted' ü", "b tune"]
+        assert [song.reference.name for song in songs] == ["a 'quoted' ü.mid", "b tune.mid"]
+
+    def test_named_input_in_folders_with_annotations(self, tmp_path):
+        for name in ("Rock", "Punk"):
+            write_audio(tmp_path / name / "drums.flac")
+            write_audio(tmp_path / name / "mix.flac")
+            write_text(tmp_path / name / "class.txt", "0.5 KD\n")
+        songs = find_songs([tmp_path / "Rock", tmp_path / "Punk"], "drums.flac")
+        assert [(song.name, song.audio.name) for song in songs] == [("Rock", "drums.flac"), ("Punk", "drums.flac")]
+        assert find_songs([tmp_path], "mix.flac")[0].audio.name == "mix.flac"
+
+    def test_a_single_file(self, tmp_path):
+        audio = write_audio(tmp_path / "song.flac")
+        write_midi(tmp_path / "song_reference.mid", [(0.5, 36, 90)])
+        assert find_songs([audio])[0].reference.name == "song_reference.mid"
+
+    def test_a_transcription_beside_annotations_is_not_taken_for_the_truth(self, tmp_path):
+        audio = write_audio(tmp_path / "drums.flac")
+        write_midi(tmp_path / "drums.mid", [(0.5, 36, 90)])
+        write_text(tmp_path / "class.txt", "0.5 KD\n")
+        assert reference_of(audio).name == "class.txt"
+        write_text(tmp_path / "subclass.txt", "0.5 KD\n")
+        assert reference_of(audio).name == "subclass.txt"
+
+    def test_mdb_plusplus_has_its_own_midi(self, tmp_path):
+        audio = write_audio(tmp_path / "plusplus.flac")
+        write_midi(tmp_path / "plusplus.mid", [(0.5, 36, 90)])
+        write_text(tmp_path / "class.txt", "0.5 KD\n")
+        assert reference_of(audio).name == "plusplus.mid"
+
+    def test_what_is_missing_is_named(self, tmp_path):
+        with pytest.raises(AudioError, match="nowhere: no such file or folder"):
+            find_songs([tmp_path / "nowhere"])
+        with pytest.raises(AudioError, match=r"no drums\.flac in it"):
+            find_songs([tmp_path], "drums.flac")
+        audio = write_audio(tmp_path / "drums.flac")
+        with pytest.raises(OptionError, match="--input"):
+            find_songs([tmp_path])
+        for paths, name in (([tmp_path], "drums.flac"), ([audio], None)):
+            with pytest.raises(OptionError, match=r"drums\.flac: no reference beside it"):
+                find_songs(paths, name)
+
+
+class TestReferences:
+    def test_classes(self, tmp_path):
+        text = "0.000000 \t KD \n0.25\tHH\n0.5 SD\n\n0.75 TT\n1.0 CY\n1.25 OT\n"
+        reference = read_reference(write_text(tmp_path / "class.txt", text))
+        assert [(note.onset_s, note.note) for note in reference.notes] == [
+            (0.0, 36),
+            (0.25, 42),
+            (0.5, 38),
+            (0.75, 45),
+            (1.0, 49),
+        ]
+        assert not reference.knows_pieces
+        assert not reference.knows_velocities
+
+    def test_subclasses(self, tmp_path):
+        text = "0.1 OHH\n0.2 SDG\n0.3 SST\n0.4 RDB\n0.5 LFT\n"
+        reference = read_reference(write_text(tmp_path / "subclass.txt", text))
+        assert [note.name for note in reference.notes] == ["open hi-hat", "snare", "ride bell", "low tom"]
+        assert reference.knows_pieces
+        assert not reference.knows_velocities
+
+    @pytest.mark.parametrize(
+        ("name", "text", "words"),
+        [
+            ("class.txt", "0.5 OHH\n", "unknown labels OHH"),
+            ("class.txt", "0.5\n", "time in seconds and a label"),
+            ("class.txt", "half SD\n", "time in seconds and a label"),
+            ("subclass.txt", "0.5 TT\n", "unknown labels TT"),
+            ("notes.txt", "0.5 KD\n", "not a reference"),
+        ],
+    )
+    def test_text_that_is_no_annotation(self, tmp_path, name, text, words):
+        with pytest.raises(OptionError, match=words):
+            read_reference(write_text(tmp_path / name, text))
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"MThd", b"not MIDI at all", b"MThd\x00\x00\x00\x06\x00\x01\x00\x01\x01\xe0MTrk"]
+    )
+    def test_files_that_are_no_midi(self, tmp_path, content):
+        path = tmp_path / "broken.mid"
+        path.write_bytes(content)
+        with pytest.raises(OptionError, match=r"broken\.mid: not readable as MIDI"):
+            read_reference(path)
+
+    def test_missing_midi(self, tmp_path):
+        with pytest.raises(OptionError, match="not readable"):
+            read_midi_notes(tmp_path / "none.mid")
+
+    @pytest.mark.parametrize("tempo_bpm", [60.0, 120.0, 187.5])
+    def test_midi_times_follow_the_tempo(self, tmp_path, tempo_bpm):
+        path = write_midi(tmp_path / "a.mid", [(0.5, 36, 90), (1.25, 38, 30)], tempo_bpm=tempo_bpm)
+        notes = read_midi_notes(path)
+        assert [note.onset_s for note in notes] == pytest.approx([0.5, 1.25], abs=1e-3)
+        assert [(note.note, note.velocity) for note in notes] == [(36, 90), (38, 30)]
+
+    def test_drum_channel_wins_over_others(self, tmp_path):
+        midi = mido.MidiFile()
+        for channel, note in ((0, 60), (9, 38)):
+            midi.tracks.append(
+                mido.MidiTrack([mido.Message("note_on", note=note, velocity=80, channel=channel, time=480)])
+            )
+        midi.save(tmp_path / "both.mid")
+        assert [note.note for note in read_midi_notes(tmp_path / "both.mid")] == [38]
+        write_midi(tmp_path / "melodic channel.mid", [(0.5, 36, 90)], channel=0)
+        assert [note.note for note in read_midi_notes(tmp_path / "melodic channel.mid")] == [36]
+
+
+@pytest.fixture
+def songs(tmp_path):
+    for name, notes in {"one": [(0.5, 36, 90), (1.0, 46, 50)], "two": [(0.5, 38, 70)]}.items():
+        write_audio(tmp_path / f"{name}.wav")
+        write_midi(tmp_path / f"{name}.mid", notes)
+    return find_songs([tmp_path])
+
+
+def only_kicks(path):
+    return Transcription([DrumNote(0.51, 36, 80)], duration_s=2.0, separator="none", title=path.stem)
+
+
+class TestEvaluation:
+    def test_counts_are_pooled_over_songs(self, songs):
+        evaluation = evaluate_songs(songs, only_kicks)
+        assert evaluation.pooled.overall.counts[0.050] == Counts(matched=1, missed=2, extra=1)
+        assert [entry.song.name for entry in evaluation.songs] == ["one", "two"]
+
+    def test_songs_are_told_when_they_are_done(self, songs):
+        told = []
+        evaluate_songs(songs, only_kicks, on_song=told.append)
+        assert [entry.scores.f_measure() for entry in told] == [pytest.approx(2 / 3), 0.0]
+
+    def test_a_bad_reference_is_found_before_work_begins(self, songs):
+        songs[-1].reference.write_bytes(b"")
+        with pytest.raises(OptionError, match="not readable as MIDI"):
+            evaluate_songs(songs, lambda path: pytest.fail("transcribed before all references were read"))
+
+    def test_json_has_no_undefined_numbers(self, songs):
+        result = evaluate_songs(songs, only_kicks, settings={"separator": "none"}).to_dict()
+        text = json.dumps(result, allow_nan=False)
+        assert json.loads(text) == result
+        assert result["pooled"]["all"]["windows_ms"]["50"]["f"] == 0.4
+        assert result["pooled"]["classes"]["toms"]["windows_ms"]["50"]["f"] is None
+        assert result["pooled"]["classes"]["kick"]["bias_ms"] == pytest.approx(10.0)
+        assert result["songs"][0]["pieces"]["open_hat"]["reference"] == 1
+        assert result["settings"] == {"separator": "none"}
+
+    def test_tables(self, songs):
+        by_song, by_class, by_piece = score_tables(evaluate_songs(songs, only_kicks))
+        assert by_song.rows[0][:4] == ["one", "2", "0.667", "0.667"]
+        assert by_song.rows[-1][:4] == ["all", "3", "0.400", "0.400"]
+        assert by_class.rows[0][-4:-2] == ["+10.0", "10.0"]
+        assert [row[0] for row in by_piece.rows] == ["kick", "snare", "open hat", "all"]
+        lines = by_class.to_markdown().splitlines()
+        assert lines[1] == "| --- |" + " ---: |" * (len(by_class.header) - 1)
+        assert len({line.count("|") for line in lines}) == 1
+
+    def test_tables_leave_out_what_the_reference_does_not_know(self, tmp_path):
+        write_audio(tmp_path / "drums.wav")
+        write_text(tmp_path / "class.txt", "0.5 KD\n")
+        tables = score_tables(evaluate_songs(find_songs([tmp_path], "drums.wav"), only_kicks))
+        assert len(tables) == 2
+        assert "velocity error" not in tables[1].header
+
+    def test_rich_table_has_all_cells(self, songs):
+        table = score_tables(evaluate_songs(songs, only_kicks))[0]
+        printed = io.StringIO()
+        Console(width=200, file=printed).print(table.to_rich())
+        assert all(cell in printed.getvalue() for row in table.rows for cell in row)
+
+
+def test_subclasses_reduce_to_the_classes_of_real_songs(shared_dir):
+    folders = sorted(path.parent for path in (shared_dir / "data" / "mdb-dev").rglob("class.txt"))
+    assert len(folders) == 6
+    for folder in folders:
+        classes, subclasses = read_reference(folder / "class.txt"), read_reference(folder / "subclass.txt")
+        scores = score_notes(subclasses, classes.notes)
+        assert (scores.overall.counts[0.020].missed, scores.overall.counts[0.020].extra) == (0, 0)
