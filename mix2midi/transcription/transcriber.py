@@ -1,0 +1,152 @@
+"""Audio to heat map: the song is streamed through the network in overlapping chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.audio import AudioArray, AudioSource
+from mix2midi.errors import DeviceError
+from mix2midi.transcription.heat_map import HeatMap
+from mix2midi.transcription.level import reference_gain, window_levels_db
+from mix2midi.transcription.peaks import Picking
+from mix2midi.transcription.weights import Weights, load_weights
+
+if TYPE_CHECKING:
+    from mix2midi.transcription.network import NetworkConfig
+
+#: Seconds of audio that pass through the network at once. The notes do not depend on it, memory does.
+CHUNK_S = 20.0
+_LEVEL_SHARE = 0.1  # part of the progress that the first pass, which measures the level, takes
+
+
+class Transcriber:
+    """Paints heat maps of drum tracks, or of mixes where there is no separator.
+
+    Parameters
+    ----------
+    weights : Weights
+        Network and picking, see `mix2midi.transcription.weights.load_weights`.
+    device : str
+        A device that torch knows: ``"cpu"``, ``"cuda"``, ``"mps"``.
+    chunk_s : float
+        Seconds of audio that pass through the network at once.
+    """
+
+    def __init__(self, weights: Weights, device: str = "cpu", chunk_s: float = CHUNK_S) -> None:
+        self.device = device
+        self.config: NetworkConfig = weights.network.config
+        self.picking = Picking.from_dict(weights.picking)
+        stride = self.config.slow_stride
+        frames = round(chunk_s * self.config.rate_hz / self.config.hop_length)
+        self._chunk_frames = max(1, frames // stride) * stride
+        self._network = weights.network.to(device).eval()
+
+    @classmethod
+    def load(cls, weights: Path | None = None, device: str = "cpu") -> Transcriber:
+        """Load weights, the shipped ones by default. Raises `ModelError` where they cannot be used."""
+        return cls(load_weights(weights), device)
+
+    @property
+    def rate_hz(self) -> int:
+        """Sample rate that the network was trained at."""
+        return self.config.rate_hz
+
+    @property
+    def hop_length(self) -> int:
+        """Samples between frames of the heat map."""
+        return self.config.hop_length
+
+    @property
+    def fps(self) -> float:
+        """Frames of the heat map per second."""
+        return self.rate_hz / self.hop_length
+
+    def heat_map(self, audio: NDArray[np.float32]) -> HeatMap:
+        """Heat map of audio in memory.
+
+        Parameters
+        ----------
+        audio : ndarray [shape=(samples,) or (channels, samples), float32]
+            At `rate_hz`.
+        """
+        return self.heat_map_of(AudioArray(audio, self.rate_hz))
+
+    def heat_map_of(self, source: AudioSource, on_progress: Callable[[float], None] | None = None) -> HeatMap:
+        """Heat map of any source, read twice in blocks: once for its level, once for the network.
+
+        Raises
+        ------
+        AudioError
+            The source turns out to be unreadable.
+        DeviceError
+            The device ran out of memory.
+        """
+        report = on_progress or (lambda fraction: None)
+        gain, samples = self._measure(source, report)
+        frames = samples // self.hop_length + 1
+        onset_rows, velocity_rows = len(self.config.pieces) + len(self.config.families), len(self.config.pieces)
+        onset = np.zeros((onset_rows, frames), dtype=np.float32)
+        velocity = np.zeros((velocity_rows, frames), dtype=np.float32)
+        start = 0
+        for chunk in self._chunks(source, frames):
+            chunk_onset, chunk_velocity = self._paint(chunk * np.float32(gain))
+            stop = min(start + self._chunk_frames, frames)
+            onset[:, start:stop] = chunk_onset[:, : stop - start]
+            velocity[:, start:stop] = chunk_velocity[:, : stop - start]
+            start = stop
+            report(_LEVEL_SHARE + (1.0 - _LEVEL_SHARE) * start / frames)
+        pieces = len(self.config.pieces)
+        return HeatMap(
+            onset[:pieces],
+            velocity,
+            onset[pieces:],
+            self.hop_length,
+            self.rate_hz,
+            self.config.pieces,
+            self.config.families,
+        )
+
+    def _measure(self, source: AudioSource, report: Callable[[float], None]) -> tuple[float, int]:
+        """Gain to the reference level, and the number of samples."""
+        levels, samples = [], 0
+        expected = max(1.0, source.duration_s * self.rate_hz)
+        for block in source.blocks(self.rate_hz, mono=True):
+            levels.append(window_levels_db(block[0], self.rate_hz))
+            samples += block.shape[1]
+            report(_LEVEL_SHARE * min(1.0, samples / expected))
+        return reference_gain(levels), samples
+
+    def _chunks(self, source: AudioSource, frames: int) -> Iterator[NDArray[np.float32]]:
+        """Consecutive chunks with the samples that their frames and margins see; silence surrounds the song."""
+        edge = self.config.margin_frames * self.hop_length + self.config.context_samples
+        step = self._chunk_frames * self.hop_length
+        wanted = step + 2 * edge
+        held = np.zeros(edge, dtype=np.float32)
+        remaining = -(-frames // self._chunk_frames)
+        for block in source.blocks(self.rate_hz, mono=True):
+            held = np.concatenate([held, block[0]])
+            while len(held) >= wanted and remaining:
+                yield held[:wanted]
+                held = held[step:]
+                remaining -= 1
+        for _ in range(remaining):
+            yield np.pad(held[:wanted], (0, max(0, wanted - len(held))))
+            held = held[step:]
+
+    def _paint(self, chunk: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Activations of one chunk without its margins."""
+        import torch
+
+        inside = slice(self.config.margin_frames, self.config.margin_frames + self._chunk_frames)
+        try:
+            with torch.inference_mode():
+                logits, velocity = self._network(torch.from_numpy(chunk).to(self.device)[None])
+                onset = torch.sigmoid(logits)
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(f"{self.device}: out of memory; use --device cpu") from error
+        return onset[0, :, inside].cpu().numpy(), velocity[0, :, inside].cpu().numpy()
