@@ -1,0 +1,129 @@
+"""A drum track from a performance and a kit, and the changes that make one performance many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mix2midi.transcription.training.drum_kit import Voice
+from mix2midi.transcription.training.kits import RATE_HZ
+from mix2midi.transcription.training.performances import ROW_OF_PIECE, Performance
+
+_HAT_ROWS = [ROW_OF_PIECE[key] for key in ("closed_hat", "pedal_hat", "open_hat")]
+_OPEN_HAT = ROW_OF_PIECE["open_hat"]
+_CHOKE_FADE = int(0.03 * RATE_HZ)
+#: Before a slice begins, its drums have been ringing for this long.
+LEAD_IN_S = 3.0
+#: What is played on another drum than written, and how often: (from, to, share of slices).
+_SWAPS = (
+    ("closed_hat", "ride", 0.14),
+    ("closed_hat", "crash", 0.05),
+    ("closed_hat", "open_hat", 0.08),
+    ("closed_hat", "china", 0.02),
+    ("closed_hat", "low_tom", 0.03),
+    ("ride", "closed_hat", 0.15),
+    ("ride", "crash", 0.10),
+    ("ride", "bell", 0.06),
+    ("snare", "side_stick", 0.05),
+    ("snare", "clap", 0.03),
+    ("crash", "china", 0.12),
+    ("crash", "splash", 0.12),
+    ("pedal_hat", "closed_hat", 0.10),
+)
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Hits of one slice.
+
+    Attributes
+    ----------
+    onset_s : ndarray [shape=(hits,)]
+        From the start of the slice; negative for hits that are still ringing when it begins.
+    row, velocity : ndarray [shape=(hits,)]
+        As in `Performance`.
+    """
+
+    onset_s: NDArray[np.float64]
+    row: NDArray[np.int64]
+    velocity: NDArray[np.float64]
+
+
+def cut_hits(rng: Generator, performance: Performance, duration_s: float, speed: float, start_s: float) -> Hits:
+    """Hits of a stretch of a performance that starts at `start_s` of the sped-up part and lasts `duration_s`."""
+    onset_s = performance.onset_s / speed - start_s
+    inside = (onset_s >= -LEAD_IN_S) & (onset_s < duration_s)
+    row, velocity = performance.row[inside].copy(), performance.velocity[inside].copy()
+    for source, target, share in _SWAPS:
+        if rng.random() < share:
+            row[row == ROW_OF_PIECE[source]] = ROW_OF_PIECE[target]
+    toms = [ROW_OF_PIECE[key] for key in ("high_tom", "mid_tom", "low_tom")]
+    if rng.random() < 0.15:  # the same fill on other toms
+        order = rng.permutation(toms)
+        row = np.array([order[toms.index(r)] if r in toms else r for r in row], dtype=np.int64)
+    if rng.random() < 0.1:  # a lighter or heavier hand
+        velocity = np.clip(velocity * rng.uniform(0.5, 1.3), 3, 127)
+    if rng.random() < 0.06:  # somebody else plays along on a percussion instrument
+        return _with_percussion(rng, Hits(onset_s[inside], row, velocity), performance.tempo_bpm * speed, duration_s)
+    return Hits(onset_s[inside], row, velocity)
+
+
+def _with_percussion(rng: Generator, hits: Hits, tempo_bpm: float, duration_s: float) -> Hits:
+    row = ROW_OF_PIECE[str(rng.choice(["tambourine", "tambourine", "cowbell", "clap"]))]
+    spacing_s = 60.0 / tempo_bpm / float(rng.choice([1, 2, 2, 4]))
+    extra_s = np.arange(rng.uniform(0.0, spacing_s), duration_s, spacing_s)
+    extra_s = extra_s + rng.normal(0.0, 0.006, len(extra_s))
+    onset_s = np.concatenate([hits.onset_s, extra_s])
+    rows = np.concatenate([hits.row, np.full(len(extra_s), row)])
+    velocity = np.concatenate([hits.velocity, np.clip(rng.normal(85, 18, len(extra_s)), 10, 127)])
+    order = np.argsort(onset_s, kind="stable")
+    return Hits(onset_s[order], rows[order], velocity[order])
+
+
+def render_drums(rng: Generator, hits: Hits, kit: dict[int, Voice], duration_s: float) -> NDArray[np.float32]:
+    """Play hits on a kit.
+
+    Hits of pieces that the kit lacks make no sound: callers drop them from the target with `playable`.
+
+    Returns
+    -------
+    ndarray [shape=(samples,), float32]
+        Mono at `kits.RATE_HZ`; the onsets lie exactly where `hits` says, rounded to a sample.
+    """
+    lead_in = int(LEAD_IN_S * RATE_HZ)
+    audio = np.zeros(lead_in + int(round(duration_s * RATE_HZ)), dtype=np.float32)
+    starts = np.rint(hits.onset_s * RATE_HZ).astype(np.int64) + lead_in
+    for index, (start, row, velocity) in enumerate(zip(starts, hits.row, hits.velocity)):
+        if row not in kit or start < 0 or start >= len(audio):
+            continue
+        sample, gain = kit[row].hit(rng, float(velocity))
+        if row == _OPEN_HAT:
+            sample = _choked(sample, starts, hits.row, index)
+        stop = min(len(audio), start + len(sample))
+        audio[start:stop] += np.float32(gain) * sample[: stop - start]
+    return audio[lead_in:]
+
+
+def playable(hits: Hits, kit: dict[int, Voice]) -> Hits:
+    """The hits that a kit has a sound for."""
+    there = np.isin(hits.row, list(kit))
+    return Hits(hits.onset_s[there], hits.row[there], hits.velocity[there])
+
+
+def _choked(
+    sample: NDArray[np.float32], starts: NDArray[np.int64], rows: NDArray[np.int64], index: int
+) -> NDArray[np.float32]:
+    """An open hat rings until the next hat of any kind."""
+    later = starts[index + 1 :][np.isin(rows[index + 1 :], _HAT_ROWS)]
+    later = later[later > starts[index]]
+    if not len(later):
+        return sample
+    length = int(later[0] - starts[index])
+    if length + _CHOKE_FADE >= len(sample):
+        return sample
+    choked = sample[: length + _CHOKE_FADE].copy()
+    choked[length:] *= np.linspace(1.0, 0.0, _CHOKE_FADE, dtype=np.float32)
+    return choked

@@ -1,0 +1,131 @@
+"""The library of one-shots: which instruments there are, and their samples at hand.
+
+A library is a folder of kits with a `manifest.csv` (kit, file, gm_note, layer_velocity, n_layers, peak_db,
+duration_s, source, licence). An *instrument* is one physical or electronic drum: all velocity layers of one source
+in one kit.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.drums import piece_of_note
+from mix2midi.errors import OptionError
+
+RATE_HZ = 44100
+#: The attack is where the sample first comes within this of its peak; what lies before is trimmed off.
+ATTACK_BELOW_PEAK_DB = 26.0
+_LEAD_IN_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One sample of an instrument, recorded at about this velocity; peak is 1.0, the attack at sample 0."""
+
+    velocity: int
+    audio: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """One drum of one kit, with its velocity layers from soft to loud."""
+
+    kit: str
+    piece: str
+    source: str
+    files: tuple[Path, ...]
+    velocities: tuple[int, ...]
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Samples, read when first used and kept."""
+        return tuple(Layer(velocity, _read_one_shot(file)) for file, velocity in zip(self.files, self.velocities))
+
+
+class KitLibrary:
+    """All instruments of a library, by piece and by kit.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `manifest.csv`.
+    left_out : iterable of str
+        Kits that must not be heard in training.
+    only : iterable of str, optional
+        Kits to use; all by default.
+
+    Raises
+    ------
+    OptionError
+        No manifest, or no instrument left.
+    """
+
+    def __init__(self, folder: Path, left_out: Iterable[str] = (), only: Iterable[str] | None = None) -> None:
+        manifest = folder / "manifest.csv"
+        if not manifest.is_file():
+            raise OptionError(f"{manifest}: no such file; a kit library has a manifest.csv")
+        excluded, wanted = set(left_out), None if only is None else set(only)
+        with manifest.open(newline="", encoding="utf-8") as file:
+            rows = [
+                row
+                for row in csv.DictReader(file)
+                if row["kit"] not in excluded and (wanted is None or row["kit"] in wanted)
+            ]
+        self.instruments = _group_instruments(folder, rows)
+        if not self.instruments:
+            raise OptionError(f"{folder}: no drum left in this kit library; check the names of the kits")
+        self.by_piece: dict[str, list[Instrument]] = {}
+        self.by_kit: dict[str, dict[str, list[Instrument]]] = {}
+        for instrument in self.instruments:
+            self.by_piece.setdefault(instrument.piece, []).append(instrument)
+            self.by_kit.setdefault(instrument.kit, {}).setdefault(instrument.piece, []).append(instrument)
+
+
+def _group_instruments(folder: Path, rows: list[dict[str, str]]) -> list[Instrument]:
+    groups: dict[tuple[str, str, str], list[tuple[int, Path]]] = defaultdict(list)
+    for row in rows:
+        piece = piece_of_note(int(row["gm_note"]))
+        if piece is not None:
+            key = (row["kit"], piece.key, f"{row['source']}#{row['gm_note']}")
+            groups[key].append((int(row["layer_velocity"]), folder / row["file"]))
+    return [
+        Instrument(kit, piece, source, tuple(f for _, f in sorted(layers)), tuple(v for v, _ in sorted(layers)))
+        for (kit, piece, source), layers in sorted(groups.items())
+    ]
+
+
+def _read_one_shot(file: Path) -> NDArray[np.float32]:
+    """A sample at `RATE_HZ` with its attack at the start and a peak of 1.0."""
+    import soundfile
+    import soxr
+
+    audio, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
+    mono = audio.mean(axis=1)
+    if rate_hz != RATE_HZ:
+        mono = soxr.resample(mono, rate_hz, RATE_HZ)
+    mono = mono / max(float(np.abs(mono).max()), 1e-9)
+    trimmed = mono[attack_sample(mono) :]
+    fade = min(len(trimmed), 441)
+    trimmed[-fade:] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+    return trimmed / max(float(np.abs(trimmed).max()), 1e-9)
+
+
+def attack_sample(audio: NDArray[np.float32]) -> int:
+    """Sample at which a one-shot begins to sound, a hair before it so that no click is cut in.
+
+    Parameters
+    ----------
+    audio : ndarray [shape=(samples,)]
+        One hit, at any level.
+    """
+    magnitude = np.abs(audio)
+    loud = magnitude >= magnitude.max() * 10.0 ** (-ATTACK_BELOW_PEAK_DB / 20.0)
+    return max(0, int(loud.argmax()) - _LEAD_IN_SAMPLES)

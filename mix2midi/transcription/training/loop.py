@@ -1,0 +1,219 @@
+"""The training loop: batches from the ring, loss, optimiser, averaged weights, checkpoints, a log."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from mix2midi.drums import FAMILIES, PIECES
+from mix2midi.errors import ModelError
+from mix2midi.transcription.network import DrumNetwork, NetworkConfig
+from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
+from mix2midi.transcription.training.slices import SliceRing
+from mix2midi.transcription.training.targets import paint_targets
+from mix2midi.transcription.training.workers import RenderWorkers
+from mix2midi.transcription.weights import Weights, save_weights
+
+LOG_COLUMNS = ("step", "elapsed_s", "audio_s", "loss_onset", "loss_velocity", "learning_rate", "validation_loss")
+_LOG_EVERY = 50
+
+
+class Trainer:
+    """State of a run, and one step of it.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    folder : Path
+        Of the run: checkpoint, log and weights lie here.
+    device : str
+        A device that torch knows.
+    """
+
+    def __init__(self, recipe: Recipe, folder: Path, device: str = "cpu") -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.folder, self.device = recipe, folder, device
+        self.network = DrumNetwork(NetworkConfig(**recipe.network)).to(device)
+        self.average = deepcopy(self.network).eval().requires_grad_(False)
+        self.optimiser = _optimiser(self.network, recipe.optimiser)
+        self.class_weight = _class_weight(recipe.optimiser).to(device)
+        self.step, self.elapsed_s = 0, 0.0
+
+    def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> tuple[float, float]:
+        """One step of the optimiser; returns the onset and velocity losses."""
+        options = self.recipe.optimiser
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(options, self.step)
+        self.network.train()
+        onset_loss, velocity_loss = self.losses(self.network, audio, hits)
+        self.optimiser.zero_grad(set_to_none=True)
+        (onset_loss + options.velocity_weight * velocity_loss).backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), options.clip_norm)
+        self.optimiser.step()
+        self.step += 1
+        # A young average forgets faster, so that it is not held back by the random start.
+        decay = min(options.average_decay, (1 + self.step) / (10 + self.step))
+        _follow(self.average, self.network, decay)
+        return float(onset_loss.detach()), float(velocity_loss.detach())
+
+    def losses(
+        self, network: DrumNetwork, audio: NDArray[np.float32], hits: NDArray[np.float32]
+    ) -> tuple[Tensor, Tensor]:
+        """Weighted cross entropy of the onsets, and squared error of the velocities around them."""
+        options = self.recipe.optimiser
+        onset, velocity, weight = (
+            target.to(self.device) for target in paint_targets(hits, self.recipe.slices.frames, options.target_width_frames)
+        )
+        logits, strength = network(torch.from_numpy(audio).to(self.device))
+        positive = torch.tensor(options.positive_weight, device=self.device)
+        entropy = functional.binary_cross_entropy_with_logits(logits, onset, pos_weight=positive, reduction="none")
+        onset_loss = (entropy * self.class_weight).mean() * 10.0  # of the size of the velocity loss
+        velocity_loss = (weight * (strength - velocity).square()).sum() / (weight.sum() + 1.0)
+        return onset_loss, velocity_loss * 10.0
+
+    def save(self) -> None:
+        """Write the checkpoint and the averaged weights, each at once."""
+        state = {
+            "recipe": json.dumps(self.recipe.to_dict()),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        partial = self.folder / "checkpoint.pt.part"
+        torch.save(state, partial)
+        partial.replace(self.folder / "checkpoint.pt")
+        notes = {"steps": self.step, "elapsed_s": round(self.elapsed_s), "seed": self.recipe.seed}
+        save_weights(Weights(self.average, {}, notes), self.folder / "weights.safetensors")
+
+    def resume(self) -> bool:
+        """Take up the checkpoint of the folder; False where there is none.
+
+        Raises
+        ------
+        ModelError
+            The checkpoint is damaged or belongs to another network.
+        """
+        path = self.folder / "checkpoint.pt"
+        if not path.is_file():
+            return False
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except Exception as error:  # torch names a damaged file in many ways
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{path}: cannot resume from it ({reason}); remove the run's folder to start anew") from error
+        self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
+        return True
+
+
+def learning_rate(options: OptimiserRecipe, step: int) -> float:
+    """Warm-up, a plateau, then a straight fall to a hundredth over the last `decay_share` of the steps."""
+    rising = min(1.0, (step + 1) / max(1, options.warmup_steps))
+    decay_steps = max(1.0, options.decay_share * options.steps)
+    falling = min(1.0, (options.steps - step) / decay_steps)
+    return options.learning_rate * rising * max(0.01, falling)
+
+
+def slices_of_step(recipe: Recipe, step: int) -> tuple[NDArray[np.int64], int]:
+    """Which slices a step learns from, and the number below which all must have been rendered.
+
+    They depend on the recipe and the step alone, so a run that was killed goes on as if it had not been.
+    """
+    ready = recipe.slices.first + int(step * recipe.slices.fresh_per_step)
+    oldest = max(0, ready - recipe.slices.capacity // 2)
+    rng = np.random.default_rng([recipe.seed, 2**31, step])
+    return rng.integers(oldest, ready, recipe.optimiser.batch_size), ready
+
+
+def run(
+    trainer: Trainer,
+    ring: SliceRing,
+    workers: RenderWorkers,
+    validate: Callable[[DrumNetwork], float],
+    report: Callable[[dict[str, Any]], None],
+) -> None:
+    """Train to the recipe's last step; the log and the checkpoint are written on the way.
+
+    Parameters
+    ----------
+    trainer, ring, workers
+        Made for the same recipe.
+    validate : callable
+        Loss of a network on slices that nobody trains on.
+    report : callable
+        Gets each line of the log as it is written.
+    """
+    recipe, started_s = trainer.recipe, time.monotonic() - trainer.elapsed_s
+    sums, audio_s = np.zeros(2), trainer.network.config.hop_length * recipe.slices.frames / trainer.network.config.rate_hz
+    while trainer.step < recipe.optimiser.steps:
+        numbers, ready = slices_of_step(recipe, trainer.step)
+        # Renderers may work ahead by what the ring holds beyond the slices that are still drawn.
+        workers.want(ready + recipe.slices.capacity // 4)
+        workers.check()
+        sums += trainer.learn(*ring.get(numbers))
+        trainer.elapsed_s = time.monotonic() - started_s
+        if trainer.step % recipe.checkpoint_every == 0 or trainer.step == recipe.optimiser.steps:
+            trainer.save()
+        validates = trainer.step % recipe.validate_every == 0 or trainer.step == recipe.optimiser.steps
+        if trainer.step % _LOG_EVERY == 0 or validates:
+            since = (trainer.step - 1) % _LOG_EVERY + 1
+            line = {
+                "step": trainer.step,
+                "elapsed_s": round(trainer.elapsed_s, 1),
+                "audio_s": round(trainer.step * recipe.optimiser.batch_size * audio_s),
+                "loss_onset": round(float(sums[0] / since), 5),
+                "loss_velocity": round(float(sums[1] / since), 5),
+                "learning_rate": round(learning_rate(recipe.optimiser, trainer.step - 1), 7),
+                "validation_loss": round(validate(trainer.average), 5) if validates else "",
+            }
+            sums[:] = 0.0
+            _append_log(trainer.folder / "log.csv", line)
+            report(line)
+
+
+def _append_log(path: Path, line: dict[str, Any]) -> None:
+    is_new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, LOG_COLUMNS)
+        if is_new:
+            writer.writeheader()
+        writer.writerow(line)
+
+
+def _optimiser(network: DrumNetwork, options: OptimiserRecipe) -> torch.optim.AdamW:
+    """AdamW; norms and biases are not decayed."""
+    decayed = [p for p in network.parameters() if p.ndim > 1]
+    others = [p for p in network.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": options.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=options.learning_rate)
+
+
+def _class_weight(options: OptimiserRecipe) -> Tensor:
+    keys = [*(piece.key for piece in PIECES), *FAMILIES]
+    # [1, row, 1], to be multiplied with [batch, row, frame]
+    return torch.tensor([options.rare_weight.get(key, 1.0) for key in keys])[None, :, None]
+
+
+def _follow(average: DrumNetwork, network: DrumNetwork, decay: float) -> None:
+    """Exponential moving average of weights and running statistics."""
+    with torch.no_grad():
+        for kept, new in zip(average.state_dict().values(), network.state_dict().values()):
+            if kept.dtype.is_floating_point:
+                kept.lerp_(new, 1.0 - decay)
+            else:
+                kept.copy_(new)

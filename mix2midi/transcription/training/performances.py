@@ -1,0 +1,92 @@
+"""Who plays: human performances from the Groove MIDI Dataset, as arrays of hits.
+
+Gillick et al., "Learning to Groove with Inverse Sequence Transformations", ICML 2019 (CC BY 4.0).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.drums import PIECES, piece_of_note
+from mix2midi.errors import OptionError
+
+ROW_OF_PIECE = {piece.key: row for row, piece in enumerate(PIECES)}
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A drum part.
+
+    Attributes
+    ----------
+    onset_s : ndarray [shape=(hits,), float64]
+        Sorted, from the start of the part.
+    row : ndarray [shape=(hits,), int64]
+        Row of the piece in `mix2midi.drums.PIECES`.
+    velocity : ndarray [shape=(hits,), float64]
+        1 to 127.
+    tempo_bpm : float
+        Quarter notes per minute; beat 0 is at 0 s.
+    name : str
+        Where it comes from.
+    """
+
+    onset_s: NDArray[np.float64]
+    row: NDArray[np.int64]
+    velocity: NDArray[np.float64]
+    tempo_bpm: float
+    name: str = ""
+
+    @property
+    def duration_s(self) -> float:
+        """Time of the last hit."""
+        return float(self.onset_s[-1]) if len(self.onset_s) else 0.0
+
+
+def load_grooves(archive: Path, split: str, min_duration_s: float = 6.0) -> list[Performance]:
+    """All performances of one split of the Groove MIDI Dataset that are long enough to cut slices from.
+
+    Parameters
+    ----------
+    archive : Path
+        The dataset as a zip, with `groove/info.csv` in it.
+    split : str
+        ``"train"`` or ``"validation"``.
+
+    Raises
+    ------
+    OptionError
+        The archive is missing or has no such split.
+    """
+    if not archive.is_file():
+        raise OptionError(f"{archive}: no such file; the recipe's `grooves` names the Groove MIDI archive")
+    with zipfile.ZipFile(archive) as files:
+        table = csv.DictReader(io.TextIOWrapper(files.open("groove/info.csv"), encoding="utf-8"))
+        rows = [row for row in table if row["split"] == split and float(row["duration"]) >= min_duration_s]
+        performances = [_read_groove(files, row) for row in rows]
+    if not performances:
+        raise OptionError(f"{archive}: no performances in split {split!r}")
+    return performances
+
+
+def _read_groove(files: zipfile.ZipFile, row: dict[str, str]) -> Performance:
+    import mido
+
+    midi = mido.MidiFile(file=io.BytesIO(files.read(f"groove/{row['midi_filename']}")))
+    time_s, hits = 0.0, []
+    for message in midi:
+        time_s += message.time
+        if message.type == "note_on" and message.velocity > 0:
+            piece = piece_of_note(message.note)
+            if piece is not None:
+                hits.append((time_s, ROW_OF_PIECE[piece.key], message.velocity))
+    table = np.array(sorted(hits), dtype=np.float64).reshape(-1, 3)
+    name = f"{row['midi_filename']}"
+    return Performance(table[:, 0], table[:, 1].astype(np.int64), table[:, 2], float(row["bpm"]), name)

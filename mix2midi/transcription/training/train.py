@@ -1,0 +1,122 @@
+"""From a recipe to weights: gathers the sounds, starts the renderers, runs the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mix2midi.transcription.training.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from mix2midi.transcription.network import DrumNetwork
+    from mix2midi.transcription.training.loop import Trainer
+    from mix2midi.transcription.training.slices import SliceRenderer
+
+_VALIDATION_SLICES = 48
+_VALIDATION_SEED = 7_000_001
+
+
+def train(
+    recipe_path: Path,
+    data_folder: Path,
+    run_folder: Path,
+    *,
+    device: str = "cpu",
+    steps: int | None = None,
+    report: Callable[[dict[str, Any]], None] = lambda line: None,
+) -> Path:
+    """Train the transcriber; a run that was stopped is taken up where its last checkpoint stands.
+
+    Parameters
+    ----------
+    recipe_path : Path
+        YAML, see `recipe.Recipe`.
+    data_folder : Path
+        The recipe's data paths start here.
+    run_folder : Path
+        Checkpoint, `log.csv`, `weights.safetensors` and the ring of slices are kept here.
+    device : str
+        A device that torch knows.
+    steps : int, optional
+        Replaces the recipe's number of steps: to try a recipe, or to end a run sooner.
+    report : callable
+        Gets each line of the log.
+
+    Returns
+    -------
+    Path
+        The trained weights.
+
+    Raises
+    ------
+    OptionError
+        The recipe or its data cannot be used.
+    ModelError
+        The checkpoint in `run_folder` cannot be used.
+    """
+    from mix2midi.transcription.training.loop import Trainer, run
+    from mix2midi.transcription.training.slices import SliceRing
+    from mix2midi.transcription.training.workers import RenderWorkers
+
+    recipe = load_recipe(recipe_path)
+    if steps is not None:
+        recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    run_folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(recipe, run_folder, device)
+    trainer.resume()
+    renderer, validation = _renderers(recipe, data_folder)
+    ring_folder = run_folder / "slices"
+    ring = SliceRing(ring_folder, recipe.slices.capacity, renderer.samples)
+    first_wanted = recipe.slices.first + int(trainer.step * recipe.slices.fresh_per_step)
+    with RenderWorkers(renderer, ring_folder, recipe.workers, first_wanted) as workers:
+        run(trainer, ring, workers, _validator(trainer, validation), report)
+    return run_folder / "weights.safetensors"
+
+
+def _renderers(recipe: Recipe, data_folder: Path) -> tuple[SliceRenderer, SliceRenderer]:
+    """One for training; one for validation, with the kits that are left out and the grooves of the other split."""
+    from mix2midi.transcription.network import NetworkConfig
+    from mix2midi.transcription.training.company_pool import CompanyPool
+    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.transcription.training.performances import load_grooves
+    from mix2midi.transcription.training.slices import SliceRenderer
+
+    data, network = recipe.data, NetworkConfig(**recipe.network)
+    kits, grooves = data_folder / data.kits, data_folder / data.grooves
+    company = CompanyPool(data_folder / data.company) if data.company else None
+    training = KitLibrary(kits, left_out=data.left_out_kits)
+    left_out = KitLibrary(kits, only=data.left_out_kits) if data.left_out_kits else training
+    return (
+        SliceRenderer(recipe.slices, network, training, load_grooves(grooves, "train"), company, recipe.seed),
+        SliceRenderer(
+            recipe.slices, network, left_out, load_grooves(grooves, "validation"), company, _VALIDATION_SEED
+        ),
+    )
+
+
+def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwork], float]:
+    """Onset loss on a fixed set of slices, rendered when it is first asked for."""
+    from mix2midi.transcription.training.slices import MAX_HITS
+
+    stored: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def render() -> None:
+        for number in range(_VALIDATION_SLICES):
+            audio, hits = renderer.render(number)
+            padded = np.full((1, MAX_HITS, 3), -1.0, dtype=np.float32)
+            padded[0, : len(hits)] = hits
+            stored.append((audio[None].astype(np.float32) / 32767.0, padded))
+
+    def validate(network: DrumNetwork) -> float:
+        import torch
+
+        if not stored:
+            render()
+        with torch.inference_mode():
+            return float(np.mean([float(trainer.losses(network, audio, hits)[0]) for audio, hits in stored]))
+
+    return validate

@@ -1,0 +1,79 @@
+"""Three views of one drum track: alone, in its mix, and as a separator gives it back from the mix.
+
+Separators make typical mistakes: what sounds like a drum leaks, quiet hits have holes, transients smear. The third
+view makes them with an ideal ratio mask that is bent, blurred and holed. No separator's weights are involved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter, zoom
+from scipy.signal import ShortTimeFFT
+from scipy.signal.windows import hann
+
+from mix2midi.transcription.training.effects import rms
+from mix2midi.units import decibels_to_gain
+
+Audio = NDArray[np.float32]
+_WINDOW, _HOP = 2048, 512
+
+
+def mix(rng: Generator, drums: Audio, company: Audio, mean_db: float, spread_db: float) -> tuple[Audio, Audio]:
+    """Company at a random level beside the drums.
+
+    Parameters
+    ----------
+    drums, company : ndarray [shape=(samples,), float32]
+    mean_db, spread_db : float
+        Normal distribution of the level of the company beside the drums.
+
+    Returns
+    -------
+    drums, company : ndarray [shape=(samples,), float32]
+        Their sum is the mix.
+    """
+    level_db = rng.normal(mean_db, spread_db)
+    gain = rms(drums) / rms(company) * float(decibels_to_gain(level_db))
+    return drums, company * np.float32(gain)
+
+
+def separated(rng: Generator, drums: Audio, company: Audio) -> Audio:
+    """The drums of a mix as an imperfect separator returns them.
+
+    Returns
+    -------
+    ndarray [shape=(samples,), float32]
+    """
+    transform = ShortTimeFFT(hann(_WINDOW, sym=False), _HOP, 1, fft_mode="onesided")
+    drum_bins, company_bins = transform.stft(drums), transform.stft(company)
+    mask = _ratio_mask(rng, np.abs(drum_bins), np.abs(company_bins))
+    stem = transform.istft(mask * (drum_bins + company_bins), k1=len(drums))
+    return np.real(stem).astype(np.float32)
+
+
+def _ratio_mask(rng: Generator, drums: NDArray[np.floating], company: NDArray[np.floating]) -> NDArray[np.floating]:
+    power = rng.uniform(0.7, 2.2)
+    bias = float(decibels_to_gain(rng.normal(0.0, 3.0)))  # a separator that takes too much, or too little
+    strength = np.power(bias * drums + 1e-7, power)
+    mask = strength / (strength + np.power(company + 1e-7, power))
+    if rng.random() < 0.7:
+        mask = uniform_filter(mask, size=(int(rng.integers(1, 12)), int(rng.integers(1, 4))), mode="nearest")
+    if rng.random() < 0.6:
+        mask = mask * _smooth_field(rng, mask.shape, low=rng.uniform(0.3, 1.0), high=1.0)
+    if rng.random() < 0.6:
+        leak = rng.uniform(0.0, 0.25) * _smooth_field(rng, mask.shape, low=0.0, high=1.0)
+        mask = leak + (1.0 - leak) * mask
+    if rng.random() < 0.3:
+        mask = mask * (mask > rng.uniform(0.0, 0.35))  # holes
+    return np.clip(mask, 0.0, 1.0)
+
+
+def _smooth_field(rng: Generator, shape: tuple[int, ...], low: float, high: float) -> NDArray[np.floating]:
+    """Slowly varying random values over frequency and time."""
+    coarse = rng.uniform(low, high, (int(rng.integers(3, 24)), int(rng.integers(3, 24))))
+    factors = (shape[0] / coarse.shape[0], shape[1] / coarse.shape[1])
+    field = zoom(coarse, factors, order=1)
+    padding = [(0, max(0, shape[axis] - field.shape[axis])) for axis in range(2)]
+    return np.pad(field, padding, mode="edge")[: shape[0], : shape[1]]
