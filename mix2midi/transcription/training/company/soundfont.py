@@ -1,0 +1,174 @@
+"""General MIDI through libfluidsynth, every MIDI channel on an output of its own.
+
+Called through ctypes: the command line tool renders one mix per run and loads the soundfont each time, and the Python
+binding does not offer `fluid_synth_process`, the only call that returns channels apart.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.errors import OptionError
+from mix2midi.transcription.training.company.score import Rng, Score
+from mix2midi.units import seconds_to_samples, unit_to_velocity
+
+RATE_HZ = 44100
+DRUM_CHANNEL = 9
+MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
+# Timpani, orchestra hit, and the General MIDI percussion and effects groups hold drums or noises like them.
+FORBIDDEN_PROGRAMS = frozenset({47, 55, 112, 113, 114, 115, 116, 117, 118, 119, 125, 126, 127})
+_FLUID_OK = 0
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class Player:
+    """One General MIDI program (0..127) and the notes it plays, in beats."""
+
+    program: int
+    notes: Sequence[tuple[float, float, int, float]]
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL | None:
+    name = ctypes.util.find_library("fluidsynth")
+    if name is None:
+        return None
+    library = ctypes.CDLL(name)
+    for function in ("new_fluid_settings", "new_fluid_synth"):
+        getattr(library, function).restype = ctypes.c_void_p
+    library.new_fluid_synth.argtypes = [ctypes.c_void_p]
+    library.fluid_settings_setnum.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double]
+    library.fluid_settings_setint.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+    library.fluid_synth_sfload.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
+    for function, n_arguments in (("program_change", 2), ("noteon", 3), ("noteoff", 2), ("pitch_bend", 2)):
+        getattr(library, f"fluid_synth_{function}").argtypes = [ctypes.c_void_p] + [ctypes.c_int] * n_arguments
+    library.fluid_synth_system_reset.argtypes = [ctypes.c_void_p]
+    pointers = ctypes.POINTER(ctypes.POINTER(ctypes.c_float))
+    arguments = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, pointers, ctypes.c_int, pointers]
+    library.fluid_synth_process.argtypes = arguments
+    # Missing programs are replaced by the piano; the library's warnings about it would flood the terminal.
+    library.fluid_set_log_function.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    for level in range(5):
+        library.fluid_set_log_function(level, None, None)
+    return library
+
+
+def has_fluidsynth() -> bool:
+    """Whether libfluidsynth can be loaded on this machine."""
+    return _library() is not None
+
+
+@lru_cache(maxsize=6)
+def _synthesiser(soundfont: Path) -> tuple[ctypes.CDLL, ctypes.c_void_p]:
+    library = _library()
+    if library is None:
+        raise OptionError("libfluidsynth is not installed; install fluidsynth or leave soundfonts out of the recipe")
+    settings = library.new_fluid_settings()
+    for name, number in ((b"synth.sample-rate", float(RATE_HZ)), (b"synth.gain", 0.4)):
+        library.fluid_settings_setnum(settings, name, number)
+    for name, count in (
+        (b"synth.audio-channels", 16),
+        (b"synth.audio-groups", 16),
+        (b"synth.reverb.active", 0),
+        (b"synth.chorus.active", 0),
+        (b"synth.dynamic-sample-loading", 1),
+        (b"synth.lock-memory", 0),
+        (b"synth.threadsafe-api", 0),
+    ):
+        library.fluid_settings_setint(settings, name, count)
+    synth = ctypes.c_void_p(library.new_fluid_synth(settings))
+    if not soundfont.is_file() or library.fluid_synth_sfload(synth, str(soundfont).encode(), 1) < _FLUID_OK:
+        raise OptionError(f"{soundfont}: not a soundfont that fluidsynth can load; correct the recipe")
+    return library, synth
+
+
+def render_players(
+    score: Score, players: Sequence[Player], soundfont: Path, rng: Rng, *, jitter_s: float = 0.004
+) -> NDArray[np.float32]:
+    """Play each player on an output of its own.
+
+    Parameters
+    ----------
+    players : sequence of Player
+        At most 15; programs of drums are refused.
+    jitter_s : float
+        Standard deviation of the players' timing.
+
+    Returns
+    -------
+    stems : float32 [player, samples]
+        Mono, 44.1 kHz, `score.duration_s` long.
+
+    Raises
+    ------
+    OptionError
+        For a drum program, too many players, or a soundfont that cannot be loaded.
+    """
+    _check_players(players)
+    library, synth = _synthesiser(soundfont)
+    library.fluid_synth_system_reset(synth)
+    for channel, player in zip(MELODIC_CHANNELS, players, strict=False):
+        library.fluid_synth_program_change(synth, channel, player.program)
+    events = _events(score, players, rng, jitter_s)
+    n_samples = seconds_to_samples(score.duration_s, RATE_HZ)
+    # Whole blocks of the synthesiser, so that nothing of this clip is left in its buffers for the next.
+    stereo = _process(library, synth, events, -(-n_samples // _BLOCK) * _BLOCK)
+    used = [2 * channel for channel in MELODIC_CHANNELS[: len(players)]]
+    return np.stack([0.5 * (stereo[index] + stereo[index + 1])[:n_samples] for index in used])
+
+
+def _check_players(players: Sequence[Player]) -> None:
+    if not 0 < len(players) <= len(MELODIC_CHANNELS):
+        raise OptionError(f"{len(players)} players for one soundfont pass; give 1 to {len(MELODIC_CHANNELS)}")
+    for player in players:
+        if player.program in FORBIDDEN_PROGRAMS or not 0 <= player.program <= 127:
+            raise OptionError(f"General MIDI program {player.program} is a drum or unknown; choose another")
+
+
+def _events(
+    score: Score, players: Sequence[Player], rng: Rng, jitter_s: float
+) -> list[tuple[int, int, int, int, int]]:
+    """(sample, is_on, channel, pitch, velocity), sorted; offs come before ons at the same sample."""
+    last = score.n_beats - 1e-3
+    events = []
+    for channel, player in zip(MELODIC_CHANNELS, players, strict=False):
+        for start_beat, length_beats, pitch, strength in player.notes:
+            shift_s = rng.normal(0.0, jitter_s)
+            start_s = max(0.0, score.seconds(start_beat) + shift_s)
+            stop_s = max(start_s + 0.02, score.seconds(min(start_beat + length_beats, last)) + shift_s)
+            velocity = int(unit_to_velocity(strength * rng.uniform(0.85, 1.0)))
+            events.append((seconds_to_samples(start_s, RATE_HZ), 1, channel, int(np.clip(pitch, 12, 120)), velocity))
+            events.append((seconds_to_samples(stop_s, RATE_HZ), 0, channel, int(np.clip(pitch, 12, 120)), 0))
+    return sorted(events)
+
+
+def _process(
+    library: ctypes.CDLL, synth: ctypes.c_void_p, events: Sequence[tuple[int, int, int, int, int]], n_samples: int
+) -> NDArray[np.float32]:
+    stereo = np.zeros((32, n_samples), dtype=np.float32)
+    base, stride = stereo.ctypes.data, stereo.strides[0]
+    pointer = ctypes.POINTER(ctypes.c_float)
+    outputs = (pointer * 32)()
+    address = [base + index * stride for index in range(32)]
+    done = 0
+    for sample, is_on, channel, pitch, velocity in [*events, (n_samples, -1, 0, 0, 0)]:
+        until = min(sample, n_samples)
+        if until > done:
+            for index in range(32):
+                outputs[index] = ctypes.cast(address[index] + 4 * done, pointer)
+            library.fluid_synth_process(synth, until - done, 0, None, 32, outputs)
+            done = until
+        if is_on == 1:
+            library.fluid_synth_noteon(synth, channel, pitch, velocity)
+        elif is_on == 0:
+            library.fluid_synth_noteoff(synth, channel, pitch)
+    return stereo
