@@ -14,3 +14,11 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder 'shared' with real songs is not beside the repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a tiny random network, for what must run but not be right."""
+    from tests.networks import write_tiny_weights
+
+    return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")

@@ -106,7 +106,7 @@ class SliceRenderer:
         frames = (hits.onset_s * RATE_HZ - self.network.context_samples) / self.network.hop_length
         inside = (frames > -2.0) & (frames < self.recipe.frames + 1.0)
         table = np.stack([frames, hits.row.astype(np.float64), hits.velocity], axis=1)[inside]
-        return table[:MAX_HITS].astype(np.float32)
+        return table.astype(np.float32)
 
 
 def _as_int16(rng: Generator, audio: NDArray[np.float32]) -> NDArray[np.int16]:
@@ -144,7 +144,7 @@ class SliceRing:
         self.numbers[place] = -1
         self.audio[place] = audio
         self.hits[place] = _NO_HIT
-        self.hits[place, : len(hits)] = hits
+        self.hits[place, : len(hits)] = hits[:MAX_HITS]
         self.numbers[place] = number
 
     def get(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -13,6 +13,7 @@ from mix2midi.transcription.training.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
     from mix2midi.transcription.network import DrumNetwork
+    from mix2midi.transcription.training.kits import KitLibrary
     from mix2midi.transcription.training.loop import Trainer
     from mix2midi.transcription.training.slices import SliceRenderer
 
@@ -68,7 +69,7 @@ def train(
     run_folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, run_folder, device)
     trainer.resume()
-    renderer, validation = _renderers(recipe, data_folder)
+    renderer, validation = training_renderer(recipe, data_folder), validation_renderer(recipe, data_folder)
     ring_folder = run_folder / "slices"
     ring = SliceRing(ring_folder, recipe.slices.capacity, renderer.samples)
     first_wanted = recipe.slices.first + int(trainer.step * recipe.slices.fresh_per_step)
@@ -77,25 +78,32 @@ def train(
     return run_folder / "weights.safetensors"
 
 
-def _renderers(recipe: Recipe, data_folder: Path) -> tuple[SliceRenderer, SliceRenderer]:
-    """One for training; one for validation, with the kits that are left out and the grooves of the other split."""
+def training_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
+    """Slices to learn from: the recipe's kits without those left out, and the training split of the grooves."""
+    from mix2midi.transcription.training.kits import KitLibrary
+
+    library = KitLibrary(data_folder / recipe.data.kits, left_out=recipe.data.left_out_kits)
+    return _renderer(recipe, data_folder, library, "train", recipe.seed)
+
+
+def validation_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
+    """Slices to be judged by: the kits that are left out, and the validation split of the grooves."""
+    from mix2midi.transcription.training.kits import KitLibrary
+
+    library = KitLibrary(data_folder / recipe.data.kits, only=recipe.data.left_out_kits or None)
+    return _renderer(recipe, data_folder, library, "validation", _VALIDATION_SEED)
+
+
+def _renderer(recipe: Recipe, data_folder: Path, library: KitLibrary, split: str, seed: int) -> SliceRenderer:
     from mix2midi.transcription.network import NetworkConfig
     from mix2midi.transcription.training.company_pool import CompanyPool
-    from mix2midi.transcription.training.kits import KitLibrary
     from mix2midi.transcription.training.performances import load_grooves
     from mix2midi.transcription.training.slices import SliceRenderer
 
-    data, network = recipe.data, NetworkConfig(**recipe.network)
-    kits, grooves = data_folder / data.kits, data_folder / data.grooves
+    data = recipe.data
     company = CompanyPool(data_folder / data.company) if data.company else None
-    training = KitLibrary(kits, left_out=data.left_out_kits)
-    left_out = KitLibrary(kits, only=data.left_out_kits) if data.left_out_kits else training
-    return (
-        SliceRenderer(recipe.slices, network, training, load_grooves(grooves, "train"), company, recipe.seed),
-        SliceRenderer(
-            recipe.slices, network, left_out, load_grooves(grooves, "validation"), company, _VALIDATION_SEED
-        ),
-    )
+    grooves = load_grooves(data_folder / data.grooves, split)
+    return SliceRenderer(recipe.slices, NetworkConfig(**recipe.network), library, grooves, company, seed)
 
 
 def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwork], float]:

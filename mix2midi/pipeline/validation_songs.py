@@ -1,0 +1,77 @@
+"""Songs with known drum parts on kits that training never heard: audio with its MIDI beside it, for scoring."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from mix2midi.drums import PIECES
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.transcription.training.recipe import VIEWS, load_recipe
+
+_SEED = 9_000_001
+_SONG_S = 30.0
+
+
+def render_validation_songs(
+    recipe_path: Path, data_folder: Path, folder: Path, songs: int, view: str = "clean"
+) -> list[Path]:
+    """Render validation grooves on the kits that a recipe leaves out.
+
+    Parameters
+    ----------
+    recipe_path, data_folder : Path
+        As for training.
+    folder : Path
+        Gets `NNN.flac` and `NNN.mid` of each song.
+    songs : int
+        Songs of 30 s.
+    view : str
+        ``"clean"``, ``"mix"`` or ``"separated"``, see `mix2midi.transcription.training.views`.
+
+    Returns
+    -------
+    list of Path
+        The audio files.
+
+    Raises
+    ------
+    OptionError
+        The recipe or its data cannot be used.
+    """
+    import soundfile
+
+    from mix2midi.postprocess import write_midi
+    from mix2midi.transcription.network import NetworkConfig
+    from mix2midi.transcription.training.train import validation_renderer
+
+    recipe = load_recipe(recipe_path)
+    network = NetworkConfig(**recipe.network)
+    frames = round(_SONG_S * network.rate_hz / network.slow_hop_length) * network.slow_stride
+    slices = replace(
+        recipe.slices,
+        frames=frames,
+        views={name: float(name == view) for name in VIEWS},
+        empty_share=0.0,
+        pattern_share=0.0,
+    )
+    renderer = validation_renderer(replace(recipe, slices=slices), data_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number in range(songs):
+        audio, hits = renderer.render(_SEED + number)
+        first = network.context_samples  # frame 0
+        audio = audio[first : first + frames * network.hop_length]
+        notes = sorted(_note(hit, network.hop_length / network.rate_hz) for hit in hits if 0 <= hit[0] < frames)
+        path = folder / f"{number:03d}.flac"
+        soundfile.write(path, audio, network.rate_hz, subtype="PCM_16")
+        write_midi(Transcription(notes, len(audio) / network.rate_hz, title=path.stem), path.with_suffix(".mid"))
+        paths.append(path)
+    return paths
+
+
+def _note(hit: np.ndarray, frame_s: float) -> DrumNote:
+    velocity = int(np.clip(round(float(hit[2])), 1, 127))
+    return DrumNote(float(hit[0]) * frame_s, PIECES[int(hit[1])].note, velocity)

@@ -1,0 +1,92 @@
+"""Heat map to notes, on heat maps drawn by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mix2midi.drums import FAMILIES, PIECES, PIECES_BY_KEY
+from mix2midi.errors import OptionError
+from mix2midi.transcription import HeatMap, Picking, pick_notes
+from mix2midi.transcription.peaks import CURVES
+
+HOP, RATE_HZ = 128, 44100
+ROWS = {piece.key: row for row, piece in enumerate(PIECES)}
+
+
+def drawn(hits: list[tuple[str, float, float]], frames: int = 400, velocity: float = 0.5) -> HeatMap:
+    """Gaussian bumps at (piece, frame, height); families follow their pieces."""
+    onset = np.zeros((len(PIECES), frames), dtype=np.float32)
+    family_onset = np.zeros((len(FAMILIES), frames), dtype=np.float32)
+    for key, frame, height in hits:
+        bump = height * np.exp(-0.5 * ((np.arange(frames) - frame) / 1.4) ** 2)
+        onset[ROWS[key]] = np.maximum(onset[ROWS[key]], bump)
+        family = PIECES_BY_KEY[key].family
+        if family in FAMILIES:
+            row = FAMILIES.index(family)
+            family_onset[row] = np.maximum(family_onset[row], bump)
+    return HeatMap(onset, np.full_like(onset, velocity), family_onset, HOP, RATE_HZ)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    key=st.sampled_from([piece.key for piece in PIECES]),
+    frame=st.floats(5, 390),
+    height=st.floats(0.55, 1.0),
+    velocity=st.floats(0.0, 1.0),
+)
+def test_one_hit_comes_back(key: str, frame: float, height: float, velocity: float) -> None:
+    (note,) = pick_notes(drawn([(key, frame, height)], velocity=velocity))
+    assert note.note == PIECES_BY_KEY[key].note
+    assert note.onset_s == pytest.approx(frame * HOP / RATE_HZ, abs=0.0003), "a bump is found between frames"
+    assert note.velocity == np.clip(round(velocity * 127), 1, 127)
+    assert 0.5 <= note.confidence <= 1.0
+
+
+def test_below_the_threshold_is_nothing() -> None:
+    assert pick_notes(drawn([("snare", 100, 0.45)])) == []
+    lower = Picking(thresholds=dict.fromkeys(CURVES, 0.4))
+    assert len(pick_notes(drawn([("snare", 100, 0.45)]), lower)) == 1
+
+
+def test_first_and_last_frame_can_be_peaks() -> None:
+    notes = pick_notes(drawn([("kick", 0, 0.9), ("snare", 399, 0.9)]))
+    assert [note.note for note in notes] == [36, 38]
+    assert notes[0].onset_s == 0.0
+
+
+def test_flams_stay_two_and_jitter_becomes_one() -> None:
+    flam_frames = 0.030 * RATE_HZ / HOP
+    assert len(pick_notes(drawn([("snare", 100, 0.7), ("snare", 100 + flam_frames, 0.9)]))) == 2
+    (note,) = pick_notes(drawn([("snare", 100, 0.7), ("snare", 104, 0.9)]))
+    assert note.onset_s == pytest.approx(104 * HOP / RATE_HZ, abs=0.001), "the higher peak stays"
+
+
+def test_pieces_of_a_family_compete() -> None:
+    (note,) = pick_notes(drawn([("closed_hat", 100, 0.9), ("open_hat", 100, 0.3)]))
+    assert note.name == "closed hi-hat"
+
+
+def test_companions_sound_together() -> None:
+    notes = pick_notes(drawn([("crash", 100, 0.9), ("ride", 100, 0.8)]))
+    assert {note.name for note in notes} == {"crash", "ride"}
+    assert len({note.onset_s for note in notes}) == 1
+
+
+def test_drums_of_different_families_do_not_disturb_each_other() -> None:
+    notes = pick_notes(drawn([("kick", 100, 0.9), ("snare", 101, 0.9), ("closed_hat", 100, 0.9), ("low_tom", 102, 0.9)]))
+    assert len(notes) == 4
+    assert notes == sorted(notes)
+
+
+def test_picking_survives_storage_and_refuses_nonsense() -> None:
+    picking = Picking(thresholds={**dict.fromkeys(CURVES, 0.5), "toms": 0.33})
+    assert Picking.from_dict(picking.to_dict()) == picking
+    with pytest.raises(OptionError, match="unknown settings volume"):
+        Picking.from_dict({"volume": 11})
+    with pytest.raises(OptionError, match="thresholds must name exactly"):
+        Picking(thresholds={"kick": 0.5})
+    with pytest.raises(OptionError, match="between 0 and 1"):
+        Picking(thresholds=dict.fromkeys(CURVES, 1.5))

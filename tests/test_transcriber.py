@@ -1,0 +1,121 @@
+"""Audio to heat map: what the song is worth must not depend on how it was cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mix2midi.audio import AudioArray
+from mix2midi.transcription import HeatMap, Transcriber, pick_notes
+from mix2midi.transcription.level import REFERENCE_DB, reference_gain, window_levels_db
+from mix2midi.transcription.network import DrumNetwork, NetworkConfig
+from mix2midi.transcription.weights import Weights
+from tests.networks import TINY, tiny_network
+
+RATE_HZ = TINY.rate_hz
+
+
+def clicks(duration_s: float, seed: int = 0) -> np.ndarray:
+    """Decaying noise bursts over faint noise."""
+    rng = np.random.default_rng(seed)
+    audio = 0.001 * rng.standard_normal(int(duration_s * RATE_HZ))
+    for start_s in np.arange(0.1, duration_s - 0.1, 0.23):
+        start = int(start_s * RATE_HZ)
+        audio[start : start + 2000] += rng.standard_normal(2000) * np.exp(-np.arange(2000) / 300.0) * 0.3
+    return audio.astype(np.float32)
+
+
+def paint(audio: np.ndarray, chunk_s: float) -> HeatMap:
+    return Transcriber(Weights(tiny_network()), chunk_s=chunk_s).heat_map(audio)
+
+
+@settings(max_examples=8, deadline=None)
+@given(chunk_s=st.floats(0.05, 3.0), duration_s=st.floats(0.3, 2.5))
+def test_chunk_size_does_not_matter(chunk_s: float, duration_s: float) -> None:
+    audio = clicks(duration_s)
+    whole, chunked = paint(audio, 10.0), paint(audio, chunk_s)
+    np.testing.assert_allclose(chunked.onset, whole.onset, atol=1e-4)
+    np.testing.assert_allclose(chunked.velocity, whole.velocity, atol=1e-4)
+    np.testing.assert_allclose(chunked.family_onset, whole.family_onset, atol=1e-4)
+
+
+def test_notes_do_not_depend_on_chunks_or_threads() -> None:
+    audio = clicks(2.0)
+    notes = pick_notes(paint(audio, 10.0))
+    assert notes, "the tiny network must find something, or this test proves nothing"
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        again = pick_notes(paint(audio, 0.4))
+    finally:
+        torch.set_num_threads(threads)
+    assert [(n.note, n.velocity) for n in again] == [(n.note, n.velocity) for n in notes]
+    np.testing.assert_allclose([n.onset_s for n in again], [n.onset_s for n in notes], atol=1e-4)
+
+
+def test_full_network_sees_no_further_than_its_margin() -> None:
+    config = NetworkConfig()
+    torch.manual_seed(0)
+    network = DrumNetwork(config).eval()
+    with torch.no_grad():
+        network.onset.weight.mul_(1000.0)  # an untrained network answers faintly; make every influence visible
+    frames = 3 * config.margin_frames
+    audio = torch.randn(1, frames * config.hop_length + 2 * config.context_samples) * 0.1
+    middle = slice(config.margin_frames, 2 * config.margin_frames)
+    cut = config.slow_stride  # what lies outside the margins is thrown away
+    changed = audio.clone()
+    changed[:, : cut * config.hop_length] = 1.0
+    changed[:, -cut * config.hop_length :] = -1.0
+    with torch.inference_mode():
+        onset, velocity = network(audio)
+        onset_changed, velocity_changed = network(changed)
+    torch.testing.assert_close(onset_changed[:, :, middle], onset[:, :, middle], atol=1e-2, rtol=0)
+    torch.testing.assert_close(velocity_changed[:, :, middle], velocity[:, :, middle], atol=1e-5, rtol=0)
+    assert (onset_changed - onset).abs().max() > 1.0, "the change must be seen somewhere"
+
+
+@pytest.mark.parametrize("gain", [0.01, 0.3, 3.0])
+def test_level_of_the_recording_does_not_matter(gain: float) -> None:
+    audio = clicks(1.5)
+    np.testing.assert_allclose(paint(audio * np.float32(gain), 5.0).onset, paint(audio, 5.0).onset, atol=1e-3)
+
+
+def test_stereo_is_heard_as_its_mean() -> None:
+    left, right = clicks(1.0, seed=1), clicks(1.0, seed=2)
+    stereo = Transcriber(Weights(tiny_network())).heat_map(np.stack([left, right]))
+    np.testing.assert_allclose(stereo.onset, paint((left + right) / 2, 20.0).onset, atol=1e-4)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 127, 128, 5000])
+def test_short_and_silent_audio(samples: int) -> None:
+    heat_map = Transcriber(Weights(tiny_network())).heat_map(np.zeros(samples, dtype=np.float32))
+    assert heat_map.onset.shape == (len(TINY.pieces), samples // TINY.hop_length + 1)
+    assert np.isfinite(heat_map.onset).all() and np.isfinite(heat_map.velocity).all()
+
+
+def test_progress_rises_to_one() -> None:
+    seen: list[float] = []
+    transcriber = Transcriber(Weights(tiny_network()), chunk_s=0.2)
+    transcriber.heat_map_of(AudioArray(clicks(1.0), RATE_HZ), seen.append)
+    assert seen == sorted(seen)
+    assert seen[-1] == pytest.approx(1.0)
+
+
+def test_reference_level_is_reached_and_silence_left_alone() -> None:
+    audio = clicks(3.0)
+    gain = reference_gain([window_levels_db(audio, RATE_HZ)])
+    loud_db = np.percentile(window_levels_db(audio * np.float32(gain), RATE_HZ), 95)
+    assert loud_db == pytest.approx(REFERENCE_DB, abs=0.1)
+    assert reference_gain([window_levels_db(np.zeros(RATE_HZ, dtype=np.float32), RATE_HZ)]) == 1.0
+    assert reference_gain([]) == 1.0
+
+
+def test_heat_map_knows_its_times() -> None:
+    heat_map = paint(clicks(1.0), 5.0)
+    times_s = heat_map.frame_times_s()
+    assert times_s[0] == 0.0
+    assert times_s[1] == pytest.approx(128 / 44100)
+    assert heat_map.duration_s >= 1.0

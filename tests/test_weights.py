@@ -1,0 +1,86 @@
+"""Weights as files: they come back whole, or one line says why they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from mix2midi.errors import ModelError
+from mix2midi.transcription import Picking, Transcriber
+from mix2midi.transcription.network import NetworkConfig
+from mix2midi.transcription.peaks import CURVES
+from mix2midi.transcription.weights import SHIPPED_WEIGHTS, Weights, load_weights, save_weights
+from tests.networks import TINY, tiny_network
+
+
+def test_round_trip_gives_the_same_heat_map(tmp_path: Path) -> None:
+    picking = Picking(thresholds=dict.fromkeys(CURVES, 0.4))
+    save_weights(Weights(tiny_network(), picking.to_dict(), {"steps": 7}), tmp_path / "w.safetensors")
+    loaded = load_weights(tmp_path / "w.safetensors")
+    assert loaded.network.config == TINY
+    assert loaded.notes == {"steps": 7}
+    audio = np.random.default_rng(0).standard_normal(20000).astype(np.float32)
+    original, again = Transcriber(Weights(tiny_network())), Transcriber(loaded)
+    assert again.picking == picking
+    np.testing.assert_array_equal(again.heat_map(audio).onset, original.heat_map(audio).onset)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"], "no partial file is left"
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such weights file"):
+        load_weights(tmp_path / "nothing.safetensors")
+
+
+def test_damage_is_found(tmp_path: Path, tiny_weights: Path) -> None:
+    whole = tiny_weights.read_bytes()
+    for name, content in {
+        "truncated": whole[: len(whole) // 2],
+        "text": b"these are not weights",
+        "empty": b"",
+        "pickle": b"\x80\x04\x95cposix\nsystem\n",
+    }.items():
+        path = tmp_path / f"{name}.safetensors"
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match="damaged"):
+            load_weights(path)
+
+
+def _stored(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, dict(file.metadata())  # noqa: SIM118
+
+
+def test_other_versions_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
+    state, metadata = _stored(tiny_weights)
+    path = tmp_path / "other.safetensors"
+    save_file(state, path, metadata={**metadata, "format": "mix2midi-transcriber-0"})
+    with pytest.raises(ModelError, match="not weights of this version"):
+        load_weights(path)
+    save_file(state, path, metadata={**metadata, "config": '{"trunk_channels": 8}'})
+    with pytest.raises(ModelError, match="another version"):
+        load_weights(path)
+
+
+def test_missing_or_foreign_tensors_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
+    state, metadata = _stored(tiny_weights)
+    path = tmp_path / "other.safetensors"
+    save_file({key: value for key, value in state.items() if key != "onset.bias"}, path, metadata=metadata)
+    with pytest.raises(ModelError, match="do not fit"):
+        load_weights(path)
+
+
+def test_config_refuses_unknown_settings() -> None:
+    with pytest.raises(ModelError, match="volume"):
+        NetworkConfig.from_dict({**TINY.to_dict(), "volume": 11})
+
+
+def test_shipped_weights_load_and_are_small() -> None:
+    weights = load_weights()
+    assert weights.network.config == NetworkConfig()
+    Picking.from_dict(weights.picking)
+    assert SHIPPED_WEIGHTS.stat().st_size <= 8 * 1024 * 1024
