@@ -271,8 +271,10 @@ def _by_family(notes: Iterable[DrumNote]) -> dict[str, list[DrumNote]]:
 def _score_class(
     reference: list[DrumNote], estimate: list[DrumNote], windows_s: Sequence[float], with_velocities: bool
 ) -> ClassScores:
-    counts = {window_s: _count(reference, estimate, window_s) for window_s in windows_s}
     pairs = _pair(reference, estimate, windows_s[0])
+    counts = {windows_s[0]: _counts(reference, estimate, len(pairs))}
+    for window_s in windows_s[1:]:
+        counts[window_s] = _counts(reference, estimate, len(_pair(reference, estimate, window_s)))
     errors = np.array([found.onset_s - true.onset_s for true, found in pairs], dtype=np.float64)
     velocities = _no_pairs()
     if with_velocities and pairs:
@@ -283,7 +285,11 @@ def _score_class(
 def _score_pieces(reference: Sequence[DrumNote], estimate: Sequence[DrumNote], window_s: float) -> dict[str, Counts]:
     keys = [piece.key for piece in PIECES if piece.family in FAMILIES]
     true_by_piece, found_by_piece = _by_piece(reference, keys), _by_piece(estimate, keys)
-    return {key: _count(true_by_piece[key], found_by_piece[key], window_s) for key in keys}
+    counts = {}
+    for key in keys:
+        true, found = true_by_piece[key], found_by_piece[key]
+        counts[key] = _counts(true, found, len(_pair(true, found, window_s)))
+    return counts
 
 
 def _by_piece(notes: Iterable[DrumNote], keys: Sequence[str]) -> dict[str, list[DrumNote]]:
@@ -295,8 +301,7 @@ def _by_piece(notes: Iterable[DrumNote], keys: Sequence[str]) -> dict[str, list[
     return groups
 
 
-def _count(reference: list[DrumNote], estimate: list[DrumNote], window_s: float) -> Counts:
-    matched = len(_pair(reference, estimate, window_s))
+def _counts(reference: list[DrumNote], estimate: list[DrumNote], matched: int) -> Counts:
     return Counts(matched, len(reference) - matched, len(estimate) - matched)
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.pipeline.evaluate import evaluate_songs
+from mix2midi.pipeline.evaluate import SongScores, evaluate_songs
 from mix2midi.pipeline.references import find_songs, read_midi_notes, read_reference, reference_of
 from mix2midi.pipeline.score_tables import score_tables
 from mix2midi.scores import Counts, score_notes
@@ -72,15 +72,15 @@ class TestFindingSongs:
         audio = write_audio(tmp_path / "drums.flac")
         write_midi(tmp_path / "drums.mid", [(0.5, 36, 90)])
         write_text(tmp_path / "class.txt", "0.5 KD\n")
-        assert reference_of(audio).name == "class.txt"
+        assert reference_of(audio) == tmp_path / "class.txt"
         write_text(tmp_path / "subclass.txt", "0.5 KD\n")
-        assert reference_of(audio).name == "subclass.txt"
+        assert reference_of(audio) == tmp_path / "subclass.txt"
 
     def test_mdb_plusplus_has_its_own_midi(self, tmp_path):
         audio = write_audio(tmp_path / "plusplus.flac")
         write_midi(tmp_path / "plusplus.mid", [(0.5, 36, 90)])
         write_text(tmp_path / "class.txt", "0.5 KD\n")
-        assert reference_of(audio).name == "plusplus.mid"
+        assert reference_of(audio) == tmp_path / "plusplus.mid"
 
     def test_what_is_missing_is_named(self, tmp_path):
         with pytest.raises(AudioError, match="nowhere: no such file or folder"):
@@ -181,7 +181,7 @@ class TestEvaluation:
         assert [entry.song.name for entry in evaluation.songs] == ["one", "two"]
 
     def test_songs_are_told_when_they_are_done(self, songs):
-        told = []
+        told: list[SongScores] = []
         evaluate_songs(songs, only_kicks, on_song=told.append)
         assert [entry.scores.f_measure() for entry in told] == [pytest.approx(2 / 3), 0.0]
 
