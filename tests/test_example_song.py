@@ -11,7 +11,7 @@ from scipy.signal import correlate
 from mix2midi.audio import read_audio
 from mix2midi.notes import Transcription
 from mix2midi.pipeline.evaluate import evaluate_songs
-from mix2midi.pipeline.references import find_songs, read_midi_notes
+from mix2midi.pipeline.references import find_songs, read_reference
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 REFERENCE = EXAMPLES / "song_reference.mid"
@@ -39,7 +39,7 @@ def test_hits_sound_at_the_times_of_the_reference(make_song):
 
 
 def test_reference_holds_what_a_drum_part_holds():
-    notes = read_midi_notes(REFERENCE)
+    notes = read_reference(REFERENCE).notes
     assert len(notes) > 100
     assert set(Counter(note.note for note in notes)) == {36, 38, 42, 43, 44, 45, 46, 48, 49, 51}
     velocities = [note.velocity for note in notes if note.note == 38]
@@ -49,5 +49,5 @@ def test_reference_holds_what_a_drum_part_holds():
 
 def test_example_folder_can_be_evaluated():
     songs = find_songs([EXAMPLES])
-    perfect = Transcription(read_midi_notes(REFERENCE), duration_s=19.0)
+    perfect = Transcription(read_reference(REFERENCE).notes, duration_s=19.0)
     assert evaluate_songs(songs, lambda path: perfect).pooled.f_measure() == 1.0

@@ -14,6 +14,7 @@ from pathlib import Path
 from mix2midi.audio import find_audio
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote
+from mix2midi.postprocess import read_midi_notes
 from mix2midi.scores import Reference
 
 #: Label of MDB's class.txt to a note of that class. OT (tambourine, side stick) is left out, as the field does.
@@ -42,7 +43,6 @@ SUBCLASS_NOTES: dict[str, int | None] = {
     "SST": None,
     "TMB": None,
 }
-DRUM_CHANNEL = 9  # MIDI channel 10, counted from 0
 _MIDI_SUFFIXES = (".mid", ".midi")
 #: MDB Drums++ is a take of its own beside MDB's audio, and its MIDI belongs to it alone.
 _PLUSPLUS = "plusplus"
@@ -112,46 +112,12 @@ def read_reference(path: Path) -> Reference:
         The file is unreadable, or of no format that is understood.
     """
     if path.suffix.lower() in _MIDI_SUFFIXES:
-        return Reference(read_midi_notes(path))
+        return Reference([DrumNote(*hit) for hit in read_midi_notes(path)])
     if path.name == "class.txt":
         return Reference(_labelled_notes(path, CLASS_NOTES), knows_pieces=False, knows_velocities=False)
     if path.name == "subclass.txt":
         return Reference(_labelled_notes(path, SUBCLASS_NOTES), knows_velocities=False)
     raise OptionError(f"{path}: not a reference; give a MIDI file, or class.txt or subclass.txt of MDB Drums")
-
-
-def read_midi_notes(path: Path) -> list[DrumNote]:
-    """Drum notes of a MIDI file, with the times that its tempo map gives them.
-
-    Channel 10 where the file uses it; else all channels, as in MIDI that was exported from a drum sampler's track.
-
-    Returns
-    -------
-    list of DrumNote
-        Sorted.
-
-    Raises
-    ------
-    OptionError
-        The file is unreadable or not MIDI.
-    """
-    import mido
-
-    try:
-        with path.open("rb") as file:
-            messages = list(mido.MidiFile(file=file))
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
-        reason = str(error) or type(error).__name__
-        raise OptionError(f"{path}: not readable as MIDI ({reason}); export it again") from error
-    now_s = 0.0
-    by_channel: dict[int, list[DrumNote]] = {}
-    for message in messages:
-        now_s += message.time
-        if message.type == "note_on" and message.velocity > 0:
-            note = DrumNote(now_s, message.note, message.velocity)
-            by_channel.setdefault(message.channel, []).append(note)
-    drums = by_channel.get(DRUM_CHANNEL)
-    return sorted(drums if drums else [note for notes in by_channel.values() for note in notes])
 
 
 def _songs_of(path: Path, input_name: str | None) -> Iterator[Song]:
