@@ -65,16 +65,15 @@ def test_full_network_sees_no_further_than_its_margin() -> None:
     frames = 3 * config.margin_frames
     audio = torch.randn(1, frames * config.hop_length + 2 * config.context_samples) * 0.1
     middle = slice(config.margin_frames, 2 * config.margin_frames)
-    cut = config.slow_stride  # what lies outside the margins is thrown away
     changed = audio.clone()
-    changed[:, : cut * config.hop_length] = 1.0
-    changed[:, -cut * config.hop_length :] = -1.0
+    changed[:, : config.slow_hop_length] *= 100.0
+    changed[:, -config.slow_hop_length :] *= 100.0
     with torch.inference_mode():
         onset, velocity = network(audio)
         onset_changed, velocity_changed = network(changed)
-    torch.testing.assert_close(onset_changed[:, :, middle], onset[:, :, middle], atol=1e-2, rtol=0)
+    torch.testing.assert_close(onset_changed[:, :, middle], onset[:, :, middle], atol=1e-4, rtol=0)
     torch.testing.assert_close(velocity_changed[:, :, middle], velocity[:, :, middle], atol=1e-5, rtol=0)
-    assert (onset_changed - onset).abs().max() > 1.0, "the change must be seen somewhere"
+    assert (onset_changed - onset).abs().max() > 0.02, "the change must be seen somewhere"
 
 
 @pytest.mark.parametrize("gain", [0.01, 0.3, 3.0])
@@ -89,7 +88,7 @@ def test_stereo_is_heard_as_its_mean() -> None:
     np.testing.assert_allclose(stereo.onset, paint((left + right) / 2, 20.0).onset, atol=1e-4)
 
 
-@pytest.mark.parametrize("samples", [0, 1, 127, 128, 5000])
+@pytest.mark.parametrize("samples", [1, 127, 128, 5000])
 def test_short_and_silent_audio(samples: int) -> None:
     heat_map = Transcriber(Weights(tiny_network())).heat_map(np.zeros(samples, dtype=np.float32))
     assert heat_map.onset.shape == (len(TINY.pieces), samples // TINY.hop_length + 1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+from scipy.signal import butter, iirpeak, sosfilt
 
 from mix2midi.drums import PIECES, PIECES_BY_KEY
-from mix2midi.transcription.training.kits import Instrument, KitLibrary
+from mix2midi.transcription.training.kits import RATE_HZ, Instrument, KitLibrary, Layer
 from mix2midi.units import decibels_to_gain
 
 _TOMS = ("high_tom", "mid_tom", "low_tom")
@@ -39,6 +41,41 @@ _FOREIGN_SHARE = 0.3  # how often a piece comes from another kit than the rest
 
 
 @dataclass(frozen=True)
+class Tone:
+    """What makes one recorded drum many: tuning, damping, microphone, and a second drum blended in.
+
+    Attributes
+    ----------
+    pitch : float
+        Speed at which the samples are played; 1 leaves them as they are.
+    decay_s : float
+        Time constant of an additional decay: tape on the skin, a hand on the cymbal. Infinity for none.
+    filters : ndarray [shape=(sections, 6), float64]
+        Second-order sections; none leaves the sound as it is.
+    blend : tuple of Instrument and float, optional
+        Another drum of the same kind and its share, 0 to 1, in the sound.
+    """
+
+    pitch: float = 1.0
+    decay_s: float = math.inf
+    filters: NDArray[np.float64] | None = None
+    blend: tuple[Instrument, float] | None = None
+
+    def apply(self, layer: Layer) -> NDArray[np.float32]:
+        """A sample with this tone; peak 1.0."""
+        audio = _resampled(layer.audio, self.pitch)
+        if self.blend is not None:
+            other, share = self.blend
+            nearest = min(other.layers, key=lambda candidate: abs(candidate.velocity - layer.velocity))
+            audio = _blended(audio, _resampled(nearest.audio, self.pitch), share)
+        if math.isfinite(self.decay_s):
+            audio = audio * np.exp(-np.arange(len(audio)) / (self.decay_s * RATE_HZ)).astype(np.float32)
+        if self.filters is not None:
+            audio = sosfilt(self.filters, audio).astype(np.float32)
+        return audio / np.float32(np.abs(audio).max() + 1e-9)
+
+
+@dataclass(frozen=True)
 class Voice:
     """One drum as this track plays it.
 
@@ -46,10 +83,8 @@ class Voice:
     ----------
     instrument : Instrument
         Whose samples they are.
-    pitch : float
-        Speed at which the samples are played; 1 leaves them as they are.
-    length : float
-        Share of each sample after which it has faded out: damped drums, choked cymbals.
+    tone : Tone
+        What is done to the samples.
     gain : float
         Amplitude of a hit at full velocity.
     curve : float
@@ -57,8 +92,7 @@ class Voice:
     """
 
     instrument: Instrument
-    pitch: float
-    length: float
+    tone: Tone
     gain: float
     curve: float
     _tuned: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)  # layers that were hit so far
@@ -69,7 +103,7 @@ class Voice:
         layers = self.instrument.layers
         index = min(range(len(layers)), key=lambda candidate: abs(layers[candidate].velocity - aim))
         if index not in self._tuned:
-            self._tuned[index] = _tuned(layers[index].audio, self.pitch, self.length)
+            self._tuned[index] = self.tone.apply(layers[index])
         wander = float(decibels_to_gain(rng.normal(0.0, 0.6)))
         return self._tuned[index], self.gain * wander * (velocity / 127.0) ** self.curve
 
@@ -93,9 +127,12 @@ def draw_kit(rng: Generator, library: KitLibrary) -> dict[int, Voice]:
     chosen |= _draw_set(rng, library, base, _TOMS, semitones_apart=4.0)
     rows = {piece.key: row for row, piece in enumerate(PIECES)}
     tunings = {family: float(rng.normal(0.0, _TUNING_SEMITONES[family])) for family in sorted(_TUNING_SEMITONES)}
-    return {rows[key]: _voice(rng, key, tunings, curve, *part) for key, part in chosen.items()}
+    return {
+        rows[key]: _voice(rng, key, tunings, curve, library.by_piece[key], *part) for key, part in chosen.items()
+    }
 
 
+_SHORTEST_DECAY_S = {"kick": 0.08, "snare": 0.05, "toms": 0.12, "hats": 0.02, "cymbals": 0.15, "percussion": 0.05}
 _TUNING_SEMITONES = {"kick": 1.5, "snare": 1.5, "toms": 2.0, "hats": 0.8, "cymbals": 1.2, "percussion": 1.5}
 
 
@@ -131,22 +168,52 @@ def _draw_set(
 
 
 def _voice(
-    rng: Generator, key: str, tunings: dict[str, float], curve: float, instrument: Instrument, pitch: float
+    rng: Generator,
+    key: str,
+    tunings: dict[str, float],
+    curve: float,
+    alternatives: list[Instrument],
+    instrument: Instrument,
+    pitch: float,
 ) -> Voice:
-    pitch *= 2.0 ** (tunings[PIECES_BY_KEY[key].family] / 12.0)
-    length = float(rng.uniform(0.35, 1.0)) if rng.random() < 0.3 else 1.0
+    family = PIECES_BY_KEY[key].family
+    pitch *= 2.0 ** (tunings[family] / 12.0)
+    shortest_s = _SHORTEST_DECAY_S[family]
+    decay_s = shortest_s * float(np.exp(rng.uniform(0.0, 3.0))) if rng.random() < 0.35 else math.inf
+    filters = _microphone(rng) if rng.random() < 0.5 else None
+    blend = None
+    if len(alternatives) > 1 and rng.random() < 0.25:
+        blend = (alternatives[int(rng.integers(len(alternatives)))], float(rng.uniform(0.15, 0.6)))
     level_db = _LEVELS_DB[key] + rng.normal(0.0, _LEVEL_SPREAD_DB)
-    return Voice(instrument, pitch, length, float(decibels_to_gain(level_db)), curve)
+    return Voice(instrument, Tone(pitch, decay_s, filters, blend), float(decibels_to_gain(level_db)), curve)
 
 
-def _tuned(audio: NDArray[np.float32], ratio: float, length: float) -> NDArray[np.float32]:
-    """A sample played `ratio` times as fast, fading out after `length` of it.
+def _microphone(rng: Generator) -> NDArray[np.float64]:
+    """A gentle low- or high-pass and a resonance, as microphones and their places have them."""
+    if rng.random() < 0.5:
+        slope = butter(1, float(np.exp(rng.uniform(np.log(1500), np.log(9000)))), fs=RATE_HZ, output="sos")
+    else:
+        slope = butter(1, float(np.exp(rng.uniform(np.log(40), np.log(600)))), btype="high", fs=RATE_HZ, output="sos")
+    centre_hz = float(np.exp(rng.uniform(np.log(150), np.log(9000))))
+    b, a = iirpeak(centre_hz, float(rng.uniform(0.7, 4.0)), fs=RATE_HZ)
+    strength = float(rng.uniform(-0.6, 1.5))  # added to the flat response: a dip or a bump at the centre
+    resonance = np.concatenate([a + strength * b, a])[None]
+    return np.concatenate([slope, resonance])
+
+
+def _resampled(audio: NDArray[np.float32], ratio: float) -> NDArray[np.float32]:
+    """A sample played `ratio` times as fast.
 
     Linear interpolation is enough here: the ratios are near 1 and what it loses lies above 15 kHz.
     """
+    if ratio == 1.0:
+        return audio
     count = max(64, int(len(audio) / ratio))
-    tuned = np.interp(np.arange(count) * ratio, np.arange(len(audio)), audio).astype(np.float32)
-    if length < 1.0:
-        stop = max(64, int(count * length))
-        tuned = tuned[:stop] * np.linspace(1.0, 0.0, stop, dtype=np.float32)
-    return tuned
+    return np.interp(np.arange(count) * ratio, np.arange(len(audio)), audio).astype(np.float32)
+
+
+def _blended(audio: NDArray[np.float32], other: NDArray[np.float32], share: float) -> NDArray[np.float32]:
+    mixed = np.zeros(max(len(audio), len(other)), dtype=np.float32)
+    mixed[: len(audio)] += np.float32(1.0 - share) * audio
+    mixed[: len(other)] += np.float32(share) * other
+    return mixed

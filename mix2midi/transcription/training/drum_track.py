@@ -21,7 +21,7 @@ LEAD_IN_S = 3.0
 _SWAPS = (
     ("closed_hat", "ride", 0.14),
     ("closed_hat", "crash", 0.05),
-    ("closed_hat", "open_hat", 0.08),
+    ("closed_hat", "open_hat", 0.12),
     ("closed_hat", "china", 0.02),
     ("closed_hat", "low_tom", 0.03),
     ("ride", "closed_hat", 0.15),

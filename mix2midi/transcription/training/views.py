@@ -10,8 +10,6 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter, zoom
-from scipy.signal import ShortTimeFFT
-from scipy.signal.windows import hann
 
 from mix2midi.transcription.training.effects import rms
 from mix2midi.units import decibels_to_gain
@@ -46,11 +44,14 @@ def separated(rng: Generator, drums: Audio, company: Audio) -> Audio:
     -------
     ndarray [shape=(samples,), float32]
     """
-    transform = ShortTimeFFT(hann(_WINDOW, sym=False), _HOP, 1, fft_mode="onesided")
-    drum_bins, company_bins = transform.stft(drums), transform.stft(company)
-    mask = _ratio_mask(rng, np.abs(drum_bins), np.abs(company_bins))
-    stem = transform.istft(mask * (drum_bins + company_bins), k1=len(drums))
-    return np.real(stem).astype(np.float32)
+    import torch
+
+    window = torch.hann_window(_WINDOW)
+    both = torch.from_numpy(np.stack([drums, company]))
+    drum_bins, company_bins = torch.stft(both, _WINDOW, _HOP, window=window, return_complex=True)
+    mask = _ratio_mask(rng, drum_bins.abs().numpy(), company_bins.abs().numpy())
+    masked = torch.from_numpy(mask.astype(np.float32)) * (drum_bins + company_bins)
+    return torch.istft(masked, _WINDOW, _HOP, window=window, length=len(drums)).numpy()
 
 
 def _ratio_mask(rng: Generator, drums: NDArray[np.floating], company: NDArray[np.floating]) -> NDArray[np.floating]:
