@@ -1,0 +1,67 @@
+"""Writing results so that nobody ever finds half a file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mix2midi.errors import OutputError
+
+
+@contextmanager
+def atomic_write(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write to, and move it into place once it is complete.
+
+    The temporary name keeps the suffix of `path`, because some libraries read the format from it. When the body raises,
+    also on Ctrl-C, the temporary file goes and what stood at `path` before stays.
+
+    Parameters
+    ----------
+    path : Path or str
+        Where the result shall be. A link is followed: the file that it points to is replaced.
+
+    Yields
+    ------
+    Path
+        A file that exists, is empty, and lies on the same file system as `path`.
+
+    Raises
+    ------
+    OutputError
+        The folder is missing or read-only, the target is no plain file or read-only, or the disk is full.
+    """
+    target = Path(path)
+    final = Path(os.path.realpath(target))
+    _check_target(target, final)
+    temporary = final.with_name(f".mix2midi-{secrets.token_hex(6)}{final.suffix}")
+    try:
+        # Opened with the usual mode, unlike tempfile's 0600, so that the result has the permissions people expect.
+        temporary.open("xb").close()
+        yield temporary
+        temporary.replace(final)
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {_reason(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_target(target: Path, final: Path) -> None:
+    """Say in plain words what the system's own error would hide or what replacing would silently destroy."""
+    if final.is_dir():
+        raise OutputError(f"{target}: is a folder; name a file to write to")
+    if not final.parent.is_dir():
+        raise OutputError(f"{target}: there is no folder {target.parent}; make it first or write elsewhere")
+    if final.exists() and not final.is_file():
+        raise OutputError(f"{target}: is a device or pipe, not a file; name a file to write to")
+    if final.exists() and not os.access(final, os.W_OK):
+        raise OutputError(f"{target}: is read-only; allow writing to it or name another file")
+
+
+def _reason(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    if isinstance(error, PermissionError):
+        return f"{reason}; write to a folder of your own"
+    return f"{reason}; free some space or write elsewhere"
