@@ -1,0 +1,53 @@
+"""Which commands there are, and what every run of the program has in common."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from mix2midi import __version__
+from mix2midi.cli.convert import EXAMPLES, convert_command
+from mix2midi.cli.group import CommandGroup, PanelCommand
+from mix2midi.cli.models import models_app
+
+#: Every command: its name, its function, and examples for its help page. To add one: a module in this folder and a
+#: line here. The module imports at its head only what is quick to import, and the rest inside the function.
+COMMANDS: tuple[tuple[str, Callable[..., None], str | None], ...] = (("convert", convert_command, EXAMPLES),)
+
+app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+for _name, _function, _examples in COMMANDS:
+    app.command(_name, cls=PanelCommand, epilog=_examples)(_function)
+app.add_typer(models_app, name="models")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mix2midi {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def mix2midi(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Write the drum part of a song as MIDI."""
+
+
+def main() -> None:
+    """Run the program."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # those of libraries speak to programmers; `python -W default` shows them
+    # Asked to stop by the system, leave in an orderly way: temporary files are removed as after Ctrl-C.
+    signal.signal(signal.SIGTERM, _stop)
+    app()
+
+
+def _stop(signal_number: int, frame: Any) -> None:
+    sys.exit(128 + signal_number)

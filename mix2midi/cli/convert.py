@@ -1,0 +1,132 @@
+"""`mix2midi song.mp3`: the command that most come for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mix2midi.cli import options
+from mix2midi.cli.group import complain
+from mix2midi.cli.progress import Bars
+
+if TYPE_CHECKING:
+    from mix2midi.pipeline import Outcome, Picture
+
+EXAMPLES = """\
+Examples:
+  mix2midi song.mp3                          song.mid beside it
+  mix2midi --stem-only drums.wav             the input is drums alone already
+  mix2midi album/ more/*.flac -o midi/       files and folders
+  mix2midi song.mp3 --plot --plot-range 10-20
+  mix2midi song.wav --separator none --bpm 120 --csv --json
+"""
+
+
+def convert_command(
+    songs: options.Songs,
+    stem_only: options.StemOnly = False,
+    output: options.Output = None,
+    bpm: options.Bpm = None,
+    csv: options.Csv = False,
+    json: options.Json = False,
+    save_stem: options.SaveStem = False,
+    activations: options.Activations = False,
+    skip_existing: options.SkipExisting = False,
+    plot: options.Plot = False,
+    plot_range: options.PlotRange = None,
+    reference: options.ReferenceFile = None,
+    separator: options.SeparatorName = "auto",
+    model_dir: options.ModelDir = None,
+    weights: options.WeightsFile = None,
+    device: options.DeviceName = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the drum part of songs as MIDI."""
+    from mix2midi.pipeline import Converter, plan_jobs, run_jobs
+
+    wants_plot = plot or plot_range is not None or reference is not None
+    flags = {"csv": csv, "json": json, "plot": wants_plot, "activations": activations, "stem": save_stem}
+    jobs, failures = plan_jobs(songs, output, [name for name, wanted in flags.items() if wanted])
+    if reference is not None and len(jobs) > 1:
+        raise typer.BadParameter(f"{reference}: --reference is for one song, and {len(jobs)} are given")
+    picture = read_picture(plot_range, reference)
+    with Bars(not quiet) as bars:
+        converter = Converter(
+            separator=separator,
+            stem_only=stem_only,
+            device=device,
+            weights=weights,
+            model_dir=model_dir,
+            on_download=bars.download,
+        )
+        run = partial(run_jobs, converter, jobs, skip_existing=skip_existing, tempo_bpm=bpm, picture=picture)
+        outcomes = run(on_start=lambda job: bars.start(str(job.song)), on_progress=bars.stage)
+        report([*failures], outcomes, len(jobs) + len(failures), bars, quiet=quiet)
+
+
+def report(done: list[Outcome], outcomes: Iterator[Outcome], total: int, bars: Bars, *, quiet: bool) -> None:
+    """Print each song as it is done and a summary in the end, then what failed, also when the run is broken off.
+
+    Raises
+    ------
+    typer.Exit
+        With code 1 if a song failed.
+    """
+    from mix2midi.pipeline import Failure
+    from mix2midi.pipeline.report import batch_lines
+
+    try:
+        for outcome in outcomes:
+            bars.clear()
+            done.append(outcome)
+            if not quiet:
+                _print_song(outcome, is_only=total == 1)
+        if total > 1 and not quiet:
+            typer.echo("\n".join(["", *batch_lines(done)]))
+    finally:
+        bars.clear()
+        failures = [outcome for outcome in done if isinstance(outcome, Failure)]
+        for failure in failures:
+            complain(failure.message)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _print_song(outcome: Outcome, *, is_only: bool) -> None:
+    from mix2midi.pipeline import Conversion, Failure
+    from mix2midi.pipeline.report import conversion_lines, song_line
+
+    if isinstance(outcome, Conversion) and is_only:
+        typer.echo("\n".join(conversion_lines(outcome)))
+    elif not (isinstance(outcome, Failure) and is_only):
+        typer.echo(song_line(outcome))
+    if isinstance(outcome, Conversion):
+        for remark in outcome.remarks:
+            complain(f"{outcome.song}: {remark}")
+
+
+def read_picture(plot_range: str | None, reference: Path | None) -> Picture:
+    """What `--plot-range` and `--reference` ask for."""
+    from mix2midi.pipeline import Picture
+    from mix2midi.pipeline.references import read_reference
+
+    range_s = None if plot_range is None else parse_range(plot_range)
+    return Picture(range_s, None if reference is None else read_reference(reference))
+
+
+def parse_range(text: str) -> tuple[float, float]:
+    """Start and end in seconds of ``"10-20"`` or ``"1:05-1:20"``."""
+    try:
+        start, end = (_parse_time(part) for part in text.split("-"))
+    except ValueError as error:
+        raise typer.BadParameter(f"--plot-range {text!r} is no range; write 10-20 or 1:05-1:20") from error
+    return start, end
+
+
+def _parse_time(text: str) -> float:
+    minutes, _, seconds = text.rpartition(":")
+    return 60.0 * int(minutes or 0) + float(seconds)

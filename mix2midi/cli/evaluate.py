@@ -1,0 +1,101 @@
+"""`mix2midi evaluate`: how good the transcription of songs with known drum parts is."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mix2midi.cli import options
+from mix2midi.cli.progress import Bars
+
+if TYPE_CHECKING:
+    from mix2midi.pipeline.evaluate import Evaluation
+
+#: Width of tables where the output is no terminal: enough for all columns.
+_TABLE_WIDTH = 160
+
+EXAMPLES = """\
+Examples:
+  mix2midi evaluate songs/                                NAME.wav with NAME.mid or NAME_reference.mid beside it
+  mix2midi evaluate mdb/ --input drums.flac --stem-only   folders with class.txt or subclass.txt of MDB Drums
+  mix2midi evaluate mdb/ --input mix.flac --separator htdemucs --json scores.json
+"""
+
+
+def evaluate_command(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="FOLDER", help="Folders of songs with references.", rich_help_panel=options.INPUT),
+    ],
+    input_name: Annotated[
+        str | None,
+        typer.Option("--input", metavar="NAME", help="File name of each song's audio.", rich_help_panel=options.INPUT),
+    ] = None,
+    stem_only: options.StemOnly = False,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Also write all scores as JSON.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the tables as Markdown.", rich_help_panel=options.OUTPUT)
+    ] = False,
+    separator: options.SeparatorName = "auto",
+    model_dir: options.ModelDir = None,
+    weights: options.WeightsFile = None,
+    device: options.DeviceName = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Score the transcription of songs whose drum parts are known."""
+    from mix2midi import __version__
+    from mix2midi.pipeline import Converter
+    from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
+    from mix2midi.pipeline.references import find_songs
+
+    songs = find_songs(folders, input_name)
+    with Bars(not quiet) as bars:
+        converter = Converter(
+            separator=separator,
+            stem_only=stem_only,
+            device=device,
+            weights=weights,
+            model_dir=model_dir,
+            on_download=bars.download,
+        )
+        settings = {
+            "version": __version__,
+            "input": input_name or "audio with MIDI",
+            "separator": converter.choice.reason,
+            "device": converter.device,
+            "weights": "shipped" if weights is None else weights.name,
+        }
+        evaluation = evaluate_songs(
+            songs,
+            lambda path: converter.convert(path, on_progress=bars.stage).transcription,
+            settings=settings,
+            on_start=lambda song: bars.start(song.name),
+        )
+    if json is not None:
+        write_evaluation(evaluation, json)
+    if not quiet:
+        print_tables(evaluation, markdown=markdown)
+
+
+def print_tables(evaluation: Evaluation, *, markdown: bool) -> None:
+    """Print the scores, and under which settings they were made."""
+    from rich.console import Console
+
+    from mix2midi.pipeline.report import clock
+    from mix2midi.pipeline.score_tables import score_tables
+
+    console = Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
+    for table in score_tables(evaluation):
+        if markdown:
+            typer.echo(f"{table.title}\n\n{table.to_markdown()}")
+        else:
+            console.print(table.to_rich())
+    typer.echo(f"separator  {evaluation.settings['separator']}")
+    typer.echo(f"device     {evaluation.settings['device']}")
+    typer.echo(f"time       {evaluation.elapsed_s:.1f} s for {clock(evaluation.audio_s)} of audio")

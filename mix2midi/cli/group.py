@@ -1,0 +1,107 @@
+"""The program as a whole: its default command, its help page, and how it fails."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from mix2midi.errors import Mix2MidiError
+
+DEFAULT_COMMAND = "convert"
+#: Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
+INTERRUPTED = 130
+_OWN_OPTIONS = ("--help", "--version")
+
+
+class PanelCommand(TyperCommand):
+    """A command whose help lists its options in the groups that `rich_help_panel` names.
+
+    Typer draws such groups with rich, whose import alone takes longer than `--help` may.
+    """
+
+    def format_options(self, ctx: typer.Context, formatter: Any) -> None:
+        """Write one section for each group, in the order of the options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                name, text = record
+                panel = getattr(param, "rich_help_panel", None) or "Other"
+                name = name.partition(" <")[0]  # SONG, and not SONG <list[Path]>
+                sections.setdefault(panel, []).append((name, text))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:
+        """Arguments as manuals write them: SONG... and not {SONG}..."""
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
+
+    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:
+        """Write examples as they stand: wrapped, they could not be copied."""
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}")
+
+
+class CommandGroup(TyperGroup):
+    """All commands; `mix2midi song.mp3` means `mix2midi convert song.mp3`."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+        """Fall back to the default command where the first word names none."""
+        if not args:
+            args = ["--help"]
+        elif args[0] not in (*self.list_commands(ctx), *_OWN_OPTIONS):
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+        """Write the help of the default command, which is what most come for, then the other commands."""
+        default = self.get_command(ctx, DEFAULT_COMMAND)
+        if default is not None:
+            with typer.Context(default, info_name=ctx.info_name, parent=ctx.parent) as default_ctx:
+                default.format_help(default_ctx, formatter)
+        self.format_commands(ctx, formatter)
+        with formatter.section("Program"):
+            formatter.write_dl([record for param in self.params if (record := param.get_help_record(ctx))])
+
+    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run a command; every expected trouble becomes one line on stderr and an exit code.
+
+        0 is success, 1 trouble with a file, a model or a device, 2 a wrong command line, 130 Ctrl-C.
+        """
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **extra)
+        _tolerate_odd_names()
+        try:
+            code = super().main(*args, standalone_mode=False, **extra)
+        except typer.TyperException as error:
+            fail(f"{error.format_message()} (see mix2midi --help)", code=2)
+        except Mix2MidiError as error:
+            fail(str(error))
+        except MemoryError:
+            fail("out of memory; close other programs and try again")
+        if code == INTERRUPTED:
+            complain("interrupted; files that were begun are removed")
+        sys.exit(code or 0)
+
+
+def fail(message: str, code: int = 1) -> None:
+    """Print one line of trouble and leave."""
+    complain(message)
+    sys.exit(code)
+
+
+def complain(message: str) -> None:
+    """Print trouble on stderr, on one line whatever a library put into its message."""
+    typer.echo(f"mix2midi: {' '.join(message.split())}", err=True)
+
+
+def _tolerate_odd_names() -> None:
+    """File names need not be valid in the terminal's encoding; they are still to be printed."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

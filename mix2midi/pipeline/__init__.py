@@ -1,0 +1,24 @@
+"""The stages put together: one song, many songs, the picture, the evaluation.
+
+>>> converter = Converter(separator="htdemucs")                                    # doctest: +SKIP
+>>> converter.convert("song.mp3", Outputs.beside(Path("song.mid"), ["csv"]))       # doctest: +SKIP
+"""
+
+from mix2midi.pipeline.batch import Failure, Job, Outcome, Skipped, plan_jobs, run_jobs
+from mix2midi.pipeline.convert import Conversion, Converter, Picture, convert, transcribe
+from mix2midi.pipeline.outputs import Outputs
+
+__all__ = [
+    "Conversion",
+    "Converter",
+    "Failure",
+    "Job",
+    "Outcome",
+    "Outputs",
+    "Picture",
+    "Skipped",
+    "convert",
+    "plan_jobs",
+    "run_jobs",
+    "transcribe",
+]

@@ -1,0 +1,229 @@
+"""Many songs with one set of models: where each result goes, and what went wrong with which."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mix2midi.audio import find_audio
+from mix2midi.errors import Mix2MidiError, ModelError, OptionError, OutputError
+from mix2midi.pipeline.convert import Conversion, Converter, OnStage, Picture
+from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs
+
+log = logging.getLogger(__name__)
+
+MIDI_SUFFIXES = (".mid", ".midi")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A song and what is to be written of it.
+
+    Attributes
+    ----------
+    song : Path
+    outputs : Outputs
+    subfolder : Path or None
+        Folder inside the output folder that is made for it, as the song lay in one.
+    """
+
+    song: Path
+    outputs: Outputs
+    subfolder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A song, or a folder of songs, that could not be converted."""
+
+    song: Path
+    error: Exception
+
+    @property
+    def message(self) -> str:
+        """One line that names the file."""
+        text = str(self.error)
+        if not isinstance(self.error, Mix2MidiError):
+            text = f"unexpected {type(self.error).__name__} ({text}); please report it with this file"
+        return text if str(self.song) in text else f"{self.song}: {text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A song whose results were there already."""
+
+    song: Path
+    files: tuple[Path, ...]
+
+
+Outcome = Conversion | Failure | Skipped
+
+
+def plan_jobs(
+    inputs: Sequence[Path], output: Path | None = None, extras: Collection[str] = ()
+) -> tuple[list[Job], list[Failure]]:
+    """Decide which files are converted and where the results go.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Files and folders. A file that is named twice is converted once.
+    output : Path, optional
+        A folder that exists, or for a single song a file that ends in ``.mid``. By default each result lies beside its
+        song. Songs from folders keep their subfolders.
+    extras : collection of str
+        What is written besides MIDI: keys of `mix2midi.pipeline.outputs.EXTRA_SUFFIXES`.
+
+    Returns
+    -------
+    jobs : list of Job
+        No two of them write the same file: of ``a.wav`` and ``a.mp3`` come ``a.wav.mid`` and ``a.mp3.mid``.
+    failures : list of Failure
+        Folders without songs.
+
+    Raises
+    ------
+    OutputError
+        The output folder does not exist.
+    OptionError
+        One output file is named for several songs; two songs of the same name go to the same folder.
+    """
+    found, failures = _find_songs(inputs)
+    if output is None:
+        targets = [song.with_suffix(".mid") for song, _ in found]
+    elif output.is_dir():
+        targets = [output / inner.with_suffix(".mid") for _, inner in found]
+    else:
+        targets = [_single_target(output, len(found) + len(failures))] * len(found)
+    songs = [song for song, _ in found]
+    keeps_folders = output is not None and output.is_dir()
+    jobs = [
+        Job(song, Outputs.beside(midi, extras), midi.parent if keeps_folders else None)
+        for song, midi in zip(songs, _distinct(songs, targets), strict=True)
+    ]
+    return jobs, failures
+
+
+def run_jobs(
+    converter: Converter,
+    jobs: Sequence[Job],
+    *,
+    skip_existing: bool = False,
+    tempo_bpm: float | None = None,
+    picture: Picture | None = None,
+    on_start: Callable[[Job], None] | None = None,
+    on_progress: OnStage | None = None,
+) -> Iterator[Outcome]:
+    """Convert songs one after the other; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    converter : Converter
+    jobs : sequence of Job
+        See `plan_jobs`.
+    skip_existing : bool
+        Leave out songs of which everything that would be written is there.
+    tempo_bpm, picture, on_progress
+        See `Converter.convert`.
+    on_start : callable, optional
+        Called before each song.
+
+    Yields
+    ------
+    Conversion, Failure or Skipped
+        One for each job, in order.
+
+    Raises
+    ------
+    ModelError, OptionError
+        What is wrong with models and options is wrong for every song.
+    """
+    for job in jobs:
+        files = tuple(job.outputs.paths())
+        if skip_existing and all(path.exists() for path in files):
+            yield Skipped(job.song, files)
+            continue
+        if on_start is not None:
+            on_start(job)
+        try:
+            if job.subfolder is not None:
+                _make_folder(job.subfolder)
+            yield converter.convert(
+                job.song, job.outputs, tempo_bpm=tempo_bpm, picture=picture, on_progress=on_progress
+            )
+        except (ModelError, OptionError):
+            raise
+        except Exception as error:  # a night's work is not to end at one odd file
+            log.debug("%s", job.song, exc_info=True)
+            yield Failure(job.song, error)
+
+
+def _find_songs(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[Failure]]:
+    """Songs with their paths inside the folder that was named, each once; and folders without songs."""
+    found: dict[Path, tuple[Path, Path]] = {}
+    failures = []
+    for path in inputs:
+        try:
+            songs = find_audio([path])
+        except Mix2MidiError as error:
+            failures.append(Failure(path, error))
+            continue
+        for song in _without_saved_stems(songs) if path.is_dir() else songs:
+            inner = song.relative_to(path) if path.is_dir() else Path(song.name)
+            found.setdefault(song.resolve(), (song, inner))
+    return list(found.values()), failures
+
+
+def _without_saved_stems(songs: Sequence[Path]) -> Iterator[Path]:
+    """Leave out what `--save-stem` wrote beside its song in an earlier run over the same folder."""
+    bases = {song.with_suffix("") for song in songs}
+    for song in songs:
+        base = song.with_name(song.name.removesuffix(EXTRA_SUFFIXES["stem"]))
+        if base == song or base not in bases:
+            yield song
+
+
+def _single_target(output: Path, count: int) -> Path:
+    """The file that `output` names, which is no folder."""
+    if output.suffix.lower() not in MIDI_SUFFIXES:
+        if output.exists():
+            raise OptionError(f"{output}: is no folder; give a folder, or a file that ends in .mid")
+        raise OutputError(f"{output}: there is no such folder; make it first, or name another with -o")
+    if not output.parent.is_dir():
+        raise OutputError(f"{output}: there is no folder {output.parent}; make it first, or write elsewhere")
+    if count > 1:
+        raise OptionError(f"{output}: one file cannot hold {count} songs; give a folder with -o")
+    return output
+
+
+def _distinct(songs: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
+    """Where two songs would write the same file, their suffixes tell them apart."""
+    by_target: dict[str, list[int]] = defaultdict(list)
+    for index, target in enumerate(targets):
+        by_target[os.path.normcase(target)].append(index)
+    distinct = list(targets)
+    for indexes in by_target.values():
+        if len(indexes) > 1:
+            for index in indexes:
+                distinct[index] = targets[index].with_name(songs[index].name + ".mid")
+    _check_distinct(songs, distinct)
+    return distinct
+
+
+def _check_distinct(songs: Sequence[Path], targets: Sequence[Path]) -> None:
+    seen: dict[str, Path] = {}
+    for song, target in zip(songs, targets, strict=True):
+        other = seen.setdefault(os.path.normcase(target), song)
+        if other is not song:
+            raise OptionError(f"{other} and {song} would both become {target}; convert them into different folders")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); write elsewhere with -o") from error

@@ -1,0 +1,365 @@
+"""One song from file to file: audio, stem, heat map, notes, transcription, and the files written of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+from numpy.typing import ArrayLike
+
+from mix2midi.audio import AudioArray, AudioFile, AudioSource
+from mix2midi.device import memory_guard, resolve_device
+from mix2midi.errors import AudioError, OptionError
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.pipeline.meter import MeteredSource
+from mix2midi.pipeline.outputs import Outputs, write_activations
+from mix2midi.pipeline.stem import separated
+from mix2midi.postprocess import TempoEstimate, TempoMap, estimate_tempo, write_csv, write_json, write_midi
+from mix2midi.scores import Reference
+from mix2midi.separation import Choice, NoSeparator, choose_separator
+from mix2midi.separation.download import OnDownload
+from mix2midi.transcription import HeatMap, Transcriber, pick_notes
+
+#: Called with the stage, ``"separate"`` or ``"transcribe"``, and the fraction of it that is done, 0 to 1.
+OnStage = Callable[[str, float], None]
+
+#: No drum hit fits into less, so what is shorter is a mistake and not a song.
+MIN_DURATION_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the picture of a song shows.
+
+    Attributes
+    ----------
+    range_s : tuple of float, optional
+        Start and end in seconds; by default the whole song if it is short, else its first part with notes.
+    reference : Reference, optional
+        The true notes, to compare with; see `mix2midi.pipeline.references.read_reference`.
+
+    Raises
+    ------
+    OptionError
+        The range ends before it starts.
+    """
+
+    range_s: tuple[float, float] | None = None
+    reference: Reference | None = None
+
+    def __post_init__(self) -> None:
+        if self.range_s is not None and not 0.0 <= self.range_s[0] < self.range_s[1]:
+            raise OptionError(f"picture from {self.range_s[0]:g} to {self.range_s[1]:g} s: start must come before end")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """What became of one song.
+
+    Attributes
+    ----------
+    song : str
+        Its path, or the name of the array.
+    transcription : Transcription
+    files : tuple of Path
+        What was written.
+    separator_reason, tempo_reason : str
+        Why this separator; why the tempo is a guess, empty where it is none.
+    remarks : tuple of str
+        What the user should know, such as why there are no notes.
+    """
+
+    song: str
+    transcription: Transcription
+    files: tuple[Path, ...]
+    separator_reason: str
+    tempo_reason: str = ""
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What the transcriber made of a stem."""
+
+    heat_map: HeatMap
+    notes: list[DrumNote]
+    duration_s: float
+
+
+class Converter:
+    """Converts songs; the models are loaded when the first song needs them, and once.
+
+    Parameters
+    ----------
+    separator : str
+        One of `mix2midi.separation.NAMES`, or a folder with an open-unmix.
+    stem_only : bool
+        The input is drums alone: nothing is separated.
+    device : str
+        One of `mix2midi.device.DEVICES`.
+    weights : Path, optional
+        Of the transcriber; the shipped ones by default.
+    model_dir : Path, optional
+        Folder with weights of separators, for machines without network.
+    on_download : callable, optional
+        Called with a model's name, the bytes fetched so far and in total.
+
+    Raises
+    ------
+    DeviceError, OptionError
+        The device is not there or not known; a separator is named for what is drums alone.
+    """
+
+    def __init__(
+        self,
+        *,
+        separator: str = "auto",
+        stem_only: bool = False,
+        device: str = "auto",
+        weights: Path | str | None = None,
+        model_dir: Path | str | None = None,
+        on_download: OnDownload | None = None,
+    ) -> None:
+        if stem_only and separator not in ("auto", NoSeparator.name):
+            raise OptionError(f"--stem-only means that nothing is separated; leave it out, or --separator {separator}")
+        self.device = resolve_device(device)
+        self._separator_name = NoSeparator.name if stem_only else separator
+        self._stem_only = stem_only
+        self._weights = Path(weights) if weights is not None else None
+        self._model_dir = Path(model_dir) if model_dir is not None else None
+        self._on_download = on_download
+
+    @cached_property
+    def choice(self) -> Choice:
+        """The separator, and why this one. Raises `ModelError` or `DeviceError` where it cannot be had."""
+        if self._stem_only:
+            return Choice(NoSeparator(), NoSeparator.name, "none: the input is drums alone")
+        return choose_separator(
+            self._separator_name, device=self.device, model_dir=self._model_dir, on_download=self._on_download
+        )
+
+    @cached_property
+    def transcriber(self) -> Transcriber:
+        """The transcriber. Raises `ModelError` or `DeviceError` where it cannot be loaded."""
+        with memory_guard(self.device, "loading the transcriber"):
+            return Transcriber.load(self._weights, self.device)
+
+    def transcribe(
+        self,
+        source: AudioSource,
+        *,
+        tempo_bpm: float | None = None,
+        title: str = "",
+        on_progress: OnStage | None = None,
+    ) -> Transcription:
+        """Transcribe a song and write nothing.
+
+        Parameters and errors are those of `convert`, as far as they concern no file.
+        """
+        return self._convert_source(source, Outputs(), tempo_bpm, title, Picture(), on_progress).transcription
+
+    def convert(
+        self,
+        path: Path | str,
+        outputs: Outputs | None = None,
+        *,
+        tempo_bpm: float | None = None,
+        picture: Picture | None = None,
+        on_progress: OnStage | None = None,
+    ) -> Conversion:
+        """Transcribe a file and write what is asked for.
+
+        Parameters
+        ----------
+        path : Path or str
+            Audio or video file.
+        outputs : Outputs, optional
+            What to write where; nothing by default.
+        tempo_bpm : float, optional
+            Tempo of the file in quarter notes per minute; estimated by default.
+        picture : Picture, optional
+            What `outputs.plot` shows.
+        on_progress : callable, optional
+            See `OnStage`.
+
+        Returns
+        -------
+        Conversion
+
+        Raises
+        ------
+        AudioError
+            The file cannot be used as a song.
+        ModelError, DeviceError
+            Weights cannot be loaded; memory runs out.
+        OutputError
+            A result cannot be written.
+        OptionError
+            A value is not known or out of range.
+        """
+        outputs = outputs or Outputs()
+        source = AudioFile(path)
+        outputs.check()
+        return self._convert_source(source, outputs, tempo_bpm, source.path.stem, picture or Picture(), on_progress)
+
+    def _convert_source(
+        self,
+        source: AudioSource,
+        outputs: Outputs,
+        tempo_bpm: float | None,
+        title: str,
+        picture: Picture,
+        on_progress: OnStage | None,
+    ) -> Conversion:
+        started = time.perf_counter()
+        _check_before_work(source, tempo_bpm, picture)
+        report = on_progress or _no_report
+        remarks = []
+        if self.choice.name == NoSeparator.name and outputs.stem is not None:
+            outputs = replace(outputs, stem=None)
+            remarks.append("nothing was separated, so there is no stem to save")
+        song = MeteredSource(source)
+        with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
+            heard = self._hear(stem, song.name, partial(report, "transcribe"))
+            tempo = TempoEstimate(tempo_bpm) if tempo_bpm is not None else estimate_tempo(heard.notes)
+            transcription = Transcription(
+                heard.notes, heard.duration_s, tempo.tempo_bpm, self.choice.name, self.device, title
+            )
+            _write(transcription, heard.heat_map, stem, outputs, picture)
+        return Conversion(
+            song=source.name,
+            transcription=replace(transcription, elapsed_s=time.perf_counter() - started),
+            files=tuple(outputs.paths()),
+            separator_reason=self.choice.reason,
+            tempo_reason=tempo.reason,
+            remarks=(*remarks, *_remarks(heard, song)),
+        )
+
+    def _hear(self, stem: AudioSource, name: str, on_progress: Callable[[float], None]) -> _Heard:
+        metered = MeteredSource(stem)
+        with memory_guard(self.device, f"{name}: transcribing drums"):
+            heat_map = self.transcriber.heat_map_of(metered, on_progress)
+        notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.picking)
+        return _Heard(heat_map, notes, metered.measured_s)
+
+
+def convert(
+    path: Path | str,
+    midi_path: Path | str | None = None,
+    *,
+    separator: str = "auto",
+    stem_only: bool = False,
+    device: str = "auto",
+    weights: Path | str | None = None,
+    model_dir: Path | str | None = None,
+    tempo_bpm: float | None = None,
+) -> Transcription:
+    """Transcribe the drums of a song.
+
+    Parameters
+    ----------
+    path : Path or str
+        Audio or video file.
+    midi_path : Path or str, optional
+        Where to write the drum part as MIDI; by default nothing is written.
+    separator, stem_only, device, weights, model_dir
+        See `Converter`, which converts several songs without loading the models again.
+    tempo_bpm : float, optional
+        Tempo in quarter notes per minute; estimated by default.
+
+    Returns
+    -------
+    Transcription
+
+    Raises
+    ------
+    Mix2MidiError
+        As `Converter.convert`.
+    """
+    converter = Converter(separator=separator, stem_only=stem_only, device=device, weights=weights, model_dir=model_dir)
+    outputs = Outputs(midi=None if midi_path is None else Path(midi_path))
+    return converter.convert(path, outputs, tempo_bpm=tempo_bpm).transcription
+
+
+def transcribe(
+    audio: ArrayLike,
+    rate_hz: int,
+    *,
+    separator: str = "auto",
+    stem_only: bool = False,
+    device: str = "auto",
+    weights: Path | str | None = None,
+    model_dir: Path | str | None = None,
+    tempo_bpm: float | None = None,
+    title: str = "",
+) -> Transcription:
+    """Transcribe the drums of a song in memory.
+
+    Parameters
+    ----------
+    audio : array of float [channels, samples] or [samples]
+        Full scale 1.0; it is not changed.
+    rate_hz : int
+        Its sampling rate.
+    separator, stem_only, device, weights, model_dir, tempo_bpm
+        See `convert`.
+    title : str
+        Name of the song.
+
+    Returns
+    -------
+    Transcription
+
+    Raises
+    ------
+    Mix2MidiError
+        As `Converter.convert`.
+    """
+    converter = Converter(separator=separator, stem_only=stem_only, device=device, weights=weights, model_dir=model_dir)
+    return converter.transcribe(AudioArray(audio, rate_hz, title or "array"), tempo_bpm=tempo_bpm, title=title)
+
+
+def _check_before_work(source: AudioSource, tempo_bpm: float | None, picture: Picture) -> None:
+    """What can be known to fail is not to fail after minutes."""
+    if source.duration_s < MIN_DURATION_S:
+        raise AudioError(f"{source.name}: is only {source.duration_s * 1000:.2g} ms long; give a whole song")
+    if tempo_bpm is not None:
+        TempoMap.constant(tempo_bpm)
+    if picture.range_s is not None and picture.range_s[0] >= source.duration_s:
+        raise OptionError(
+            f"{source.name}: ends at {source.duration_s:.1f} s, before the picture starts at {picture.range_s[0]:g} s"
+        )
+
+
+def _remarks(heard: _Heard, song: MeteredSource) -> Iterator[str]:
+    if song.is_silent:
+        yield "the song is silent, so there are no notes"
+    elif not heard.notes:
+        yield "no drums were heard, so there are no notes"
+
+
+def _write(
+    transcription: Transcription, heat_map: HeatMap, stem: AudioSource, outputs: Outputs, picture: Picture
+) -> None:
+    """Write what is asked for; the MIDI file last, so that it stands for a song that is done."""
+    if outputs.plot is not None:
+        from mix2midi.pipeline.plot import draw_transcription
+
+        draw_transcription(
+            outputs.plot, stem, heat_map, transcription, range_s=picture.range_s, reference=picture.reference
+        )
+    if outputs.activations is not None:
+        write_activations(heat_map, outputs.activations)
+    if outputs.csv is not None:
+        write_csv(transcription, outputs.csv)
+    if outputs.json is not None:
+        write_json(transcription, outputs.json)
+    if outputs.midi is not None:
+        write_midi(transcription, outputs.midi)
+
+
+def _no_report(stage: str, fraction: float) -> None:
+    pass

@@ -1,0 +1,99 @@
+"""Which files a song becomes, and writing them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from mix2midi.errors import OutputError
+from mix2midi.files import atomic_write
+from mix2midi.transcription import HeatMap
+
+#: What can be written beside the MIDI file, and how its name ends.
+EXTRA_SUFFIXES = {
+    "csv": ".csv",
+    "json": ".json",
+    "plot": ".png",
+    "activations": ".npz",
+    "stem": ".drums.wav",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Files that are to be written for one song; what is None is not.
+
+    Attributes
+    ----------
+    midi, csv, json : Path or None
+        The notes.
+    plot : Path or None
+        Picture, PNG.
+    activations : Path or None
+        The heat map as NumPy's ``.npz``, see `write_activations`.
+    stem : Path or None
+        The separated drums, WAV.
+    """
+
+    midi: Path | None = None
+    csv: Path | None = None
+    json: Path | None = None
+    plot: Path | None = None
+    activations: Path | None = None
+    stem: Path | None = None
+
+    @classmethod
+    def beside(cls, midi: Path, extras: Collection[str] = ()) -> Outputs:
+        """A MIDI file, and extras of its name; `extras` are keys of `EXTRA_SUFFIXES`."""
+        base = midi.with_suffix("") if midi.suffix.lower() in (".mid", ".midi") else midi
+        return cls(midi, **{key: base.with_name(base.name + EXTRA_SUFFIXES[key]) for key in extras})
+
+    def paths(self) -> list[Path]:
+        """All that is to be written, the MIDI file first."""
+        values = [getattr(self, field.name) for field in fields(self)]
+        return [value for value in values if value is not None]
+
+    def check(self) -> None:
+        """Find out before minutes of work whether the files can be written at all.
+
+        Raises
+        ------
+        OutputError
+            A folder is missing or read-only, or a folder has the name of a file.
+        """
+        for path in self.paths():
+            if path.is_dir():
+                raise OutputError(f"{path}: is a folder, so no file can have this name; write elsewhere with -o")
+            if not path.parent.is_dir():
+                raise OutputError(f"{path}: there is no folder {path.parent}; make it first, or write elsewhere")
+            if not os.access(path.parent, os.W_OK):
+                raise OutputError(f"{path}: the folder {path.parent} is read-only; write elsewhere with -o")
+
+
+def write_activations(heat_map: HeatMap, path: Path) -> None:
+    """Write a heat map as NumPy's ``.npz``.
+
+    Arrays: ``onset`` and ``velocity`` [pieces, frames], ``family_onset`` [families, frames], 0 to 1; ``pieces`` and
+    ``families``, the names of the rows; ``hop_length`` in samples and ``rate_hz``. Frame ``i`` is centred at
+    ``i * hop_length / rate_hz`` seconds.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written there.
+    """
+    with atomic_write(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            onset=heat_map.onset,
+            velocity=heat_map.velocity,
+            family_onset=heat_map.family_onset,
+            pieces=np.array(heat_map.pieces),
+            families=np.array(heat_map.families),
+            hop_length=heat_map.hop_length,
+            rate_hz=heat_map.rate_hz,
+        )
