@@ -35,17 +35,18 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     """
     target = Path(path)
     final = Path(os.path.realpath(target))
-    _check_target(target, final)
     temporary = final.with_name(f".mix2midi-{secrets.token_hex(6)}{final.suffix}")
     try:
+        _check_target(target, final)
         # Opened with the usual mode, unlike tempfile's 0600, so that the result has the permissions people expect.
         temporary.open("xb").close()
-        yield temporary
-        temporary.replace(final)
+        try:
+            yield temporary
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{target}: cannot be written: {_reason(error)}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_target(target: Path, final: Path) -> None:
