@@ -128,7 +128,7 @@ def draw_kit(rng: Generator, library: KitLibrary) -> dict[int, Voice]:
     rows = {piece.key: row for row, piece in enumerate(PIECES)}
     tunings = {family: float(rng.normal(0.0, _TUNING_SEMITONES[family])) for family in sorted(_TUNING_SEMITONES)}
     return {
-        rows[key]: _voice(rng, key, tunings, curve, library.by_piece[key], *part) for key, part in chosen.items()
+        rows[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), *part) for key, part in chosen.items()
     }
 
 

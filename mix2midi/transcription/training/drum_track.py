@@ -20,12 +20,12 @@ LEAD_IN_S = 3.0
 #: What is played on another drum than written, and how often: (from, to, share of slices).
 _SWAPS = (
     ("closed_hat", "ride", 0.14),
-    ("closed_hat", "crash", 0.05),
+    ("closed_hat", "crash", 0.08),
     ("closed_hat", "open_hat", 0.12),
     ("closed_hat", "china", 0.02),
     ("closed_hat", "low_tom", 0.03),
     ("ride", "closed_hat", 0.15),
-    ("ride", "crash", 0.10),
+    ("ride", "crash", 0.15),
     ("ride", "bell", 0.06),
     ("snare", "side_stick", 0.05),
     ("snare", "clap", 0.03),

@@ -164,8 +164,7 @@ def run(
         numbers, ready = slices_of_step(recipe, trainer.step)
         # Renderers may work ahead by what the ring holds beyond the slices that are still drawn.
         workers.want(ready + recipe.slices.capacity // 4)
-        workers.check()
-        sums += trainer.learn(*ring.get(numbers))
+        sums += trainer.learn(*ring.get(numbers, workers.check))
         trainer.elapsed_s = time.monotonic() - started_s
         if trainer.step % recipe.checkpoint_every == 0 or trainer.step == recipe.optimiser.steps:
             trainer.save()

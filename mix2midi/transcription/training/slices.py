@@ -8,6 +8,7 @@ network ever waiting for a renderer.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -147,8 +148,16 @@ class SliceRing:
         self.hits[place, : len(hits)] = hits[:MAX_HITS]
         self.numbers[place] = number
 
-    def get(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def get(
+        self, numbers: NDArray[np.int64], while_waiting: Callable[[], None] = lambda: None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """A batch; waits for slices that are still being rendered.
+
+        Parameters
+        ----------
+        numbers : ndarray [shape=(batch,), int64]
+        while_waiting : callable
+            Called again and again until they are there; raises where they will never be.
 
         Returns
         -------
@@ -157,6 +166,7 @@ class SliceRing:
             Unused places hold -1.
         """
         while not all(self.holds(int(number)) for number in numbers):
+            while_waiting()
             time.sleep(0.05)
         places = numbers % self.capacity
         return self.audio[places].astype(np.float32) / np.float32(_FULL_SCALE), np.array(self.hits[places])
