@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from mix2midi.errors import Mix2MidiError
+
+#: typer.Context's base, which the methods below are given, is private to typer.
+Context = Any
 
 DEFAULT_COMMAND = "convert"
 #: Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
@@ -22,7 +26,7 @@ class PanelCommand(TyperCommand):
     Typer draws such groups with rich, whose import alone takes longer than `--help` may.
     """
 
-    def format_options(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_options(self, ctx: Context, formatter: Any) -> None:
         """Write one section for each group, in the order of the options."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
@@ -36,11 +40,11 @@ class PanelCommand(TyperCommand):
             with formatter.section(title):
                 formatter.write_dl(rows)
 
-    def collect_usage_pieces(self, ctx: typer.Context) -> list[str]:
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Arguments as manuals write them: SONG... and not {SONG}..."""
         return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
-    def format_epilog(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_epilog(self, ctx: Context, formatter: Any) -> None:
         """Write examples as they stand: wrapped, they could not be copied."""
         if self.epilog:
             formatter.write(f"\n{self.epilog}")
@@ -49,7 +53,7 @@ class PanelCommand(TyperCommand):
 class CommandGroup(TyperGroup):
     """All commands; `mix2midi song.mp3` means `mix2midi convert song.mp3`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Fall back to the default command where the first word names none."""
         if not args:
             args = ["--help"]
@@ -57,7 +61,7 @@ class CommandGroup(TyperGroup):
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
-    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+    def format_help(self, ctx: Context, formatter: Any) -> None:
         """Write the help of the default command, which is what most come for, then the other commands."""
         default = self.get_command(ctx, DEFAULT_COMMAND)
         if default is not None:
@@ -67,16 +71,24 @@ class CommandGroup(TyperGroup):
         with formatter.section("Program"):
             formatter.write_dl([record for param in self.params if (record := param.get_help_record(ctx))])
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run a command; every expected trouble becomes one line on stderr and an exit code.
 
         0 is success, 1 trouble with a file, a model or a device, 2 a wrong command line, 130 Ctrl-C.
         """
         if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+            return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         _tolerate_odd_names()
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
             fail(f"{error.format_message()} (see mix2midi --help)", code=2)
         except Mix2MidiError as error:
@@ -88,7 +100,7 @@ class CommandGroup(TyperGroup):
         sys.exit(code or 0)
 
 
-def fail(message: str, code: int = 1) -> None:
+def fail(message: str, code: int = 1) -> NoReturn:
     """Print one line of trouble and leave."""
     complain(message)
     sys.exit(code)

@@ -39,7 +39,7 @@ class MeteredSource:
     @property
     def is_silent(self) -> bool:
         """Whether nothing louder than `SILENCE_DB` was read."""
-        return self.peak < decibels_to_gain(SILENCE_DB)
+        return self.peak < float(decibels_to_gain(SILENCE_DB))
 
     def blocks(self, rate_hz: int, *, mono: bool, block_s: float = 30.0) -> Iterator[NDArray[np.float32]]:
         """See `AudioSource.blocks`."""
