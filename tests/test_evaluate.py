@@ -7,14 +7,17 @@ import numpy as np
 import pytest
 import soundfile
 from rich.console import Console
+from typer.testing import CliRunner
 
 from mix2midi import postprocess
+from mix2midi.cli import app
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.pipeline.evaluate import SongScores, evaluate_songs
+from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
 from mix2midi.pipeline.references import find_songs, read_reference, reference_of
 from mix2midi.pipeline.score_tables import score_tables
 from mix2midi.scores import Counts, score_notes
+from tests.networks import write_tiny_weights
 
 
 def write_audio(path):
@@ -152,20 +155,26 @@ class TestEvaluation:
         assert evaluation.pooled.overall.counts[0.050] == Counts(matched=1, missed=2, extra=1)
         assert [entry.song.name for entry in evaluation.songs] == ["one", "two"]
 
-    def test_songs_are_told_when_they_are_done(self, songs):
-        told: list[SongScores] = []
-        evaluate_songs(songs, only_kicks, on_song=told.append)
-        assert [entry.scores.f_measure() for entry in told] == [pytest.approx(2 / 3), 0.0]
+    def test_songs_are_told_before_they_are_transcribed(self, songs):
+        told: list[str] = []
+
+        def transcribe(path):
+            assert told[-1] == path.stem
+            return only_kicks(path)
+
+        evaluate_songs(songs, transcribe, on_start=lambda song: told.append(song.name))
+        assert told == ["one", "two"]
 
     def test_a_bad_reference_is_found_before_work_begins(self, songs):
         songs[-1].reference.write_bytes(b"")
         with pytest.raises(OptionError, match=r"two\.mid"):
             evaluate_songs(songs, lambda path: pytest.fail("transcribed before all references were read"))
 
-    def test_json_has_no_undefined_numbers(self, songs):
-        result = evaluate_songs(songs, only_kicks, settings={"separator": "none"}).to_dict()
-        text = json.dumps(result, allow_nan=False)
-        assert json.loads(text) == result
+    def test_json_has_no_undefined_numbers(self, songs, tmp_path):
+        evaluation = evaluate_songs(songs, only_kicks, settings={"separator": "none"})
+        write_evaluation(evaluation, tmp_path / "scores.json")
+        result = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+        assert result == evaluation.to_dict()
         assert result["pooled"]["all"]["windows_ms"]["50"]["f"] == 0.4
         assert result["pooled"]["classes"]["toms"]["windows_ms"]["50"]["f"] is None
         assert result["pooled"]["classes"]["kick"]["bias_ms"] == pytest.approx(10.0)
@@ -194,6 +203,36 @@ class TestEvaluation:
         printed = io.StringIO()
         Console(width=200, file=printed).print(table.to_rich())
         assert all(cell in printed.getvalue() for row in table.rows for cell in row)
+
+
+class TestCommand:
+    @pytest.fixture
+    def run(self, tmp_path):
+        weights = str(write_tiny_weights(tmp_path / "tiny.safetensors"))
+        return lambda *words: CliRunner().invoke(app, ["evaluate", *map(str, words), "--weights", weights])
+
+    def test_tables_and_json(self, run, songs, tmp_path):
+        result = run(tmp_path, "--stem-only", "--json", tmp_path / "scores.json")
+        assert result.exit_code == 0
+        assert "drums alone" in result.stdout
+        scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+        assert [song["name"] for song in scores["songs"]] == ["one", "two"]
+        assert scores["settings"]["weights"] == "tiny.safetensors"
+
+    def test_markdown(self, run, songs, tmp_path):
+        lines = run(tmp_path, "--stem-only", "--markdown").stdout.splitlines()
+        assert lines[2].startswith("| song | hits | F 50 ms | F 20 ms |")
+
+    def test_quiet(self, run, songs, tmp_path):
+        assert run(tmp_path, "--separator", "none", "--quiet").output == ""
+
+    def test_trouble_is_one_line(self, run, songs, tmp_path):
+        for words in ((tmp_path / "nowhere",), (tmp_path, "--json", tmp_path / "no folder" / "scores.json")):
+            result = run(*words, "--stem-only")
+            assert result.exit_code == 1
+            assert result.stderr.startswith("mix2midi: ")
+            assert result.stderr.count("\n") == 1
+            assert result.stdout == ""
 
 
 def test_subclasses_reduce_to_the_classes_of_real_songs(shared_dir):

@@ -50,11 +50,12 @@ def evaluate_command(
 ) -> None:
     """Score the transcription of songs whose drum parts are known."""
     from mix2midi import __version__
-    from mix2midi.pipeline import Converter
+    from mix2midi.pipeline import Converter, Outputs
     from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
     from mix2midi.pipeline.references import find_songs
 
     songs = find_songs(folders, input_name)
+    Outputs(json=json).check()
     with Bars(not quiet) as bars:
         converter = Converter(
             separator=separator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mix2midi.files import atomic_write
 from mix2midi.notes import Transcription
 from mix2midi.pipeline.references import Song, read_reference
 from mix2midi.scores import WINDOWS_S, ClassScores, Counts, Scores, pool_scores, score_notes
@@ -57,6 +59,16 @@ class Evaluation:
         """All songs as if they were one."""
         return pool_scores(song.scores for song in self.songs)
 
+    @property
+    def audio_s(self) -> float:
+        """Length of all songs together."""
+        return sum(song.audio_s for song in self.songs)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time that all songs took."""
+        return sum(song.elapsed_s for song in self.songs)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; what is not defined is None."""
         return {
@@ -83,7 +95,7 @@ def evaluate_songs(
     *,
     windows_s: Sequence[float] = WINDOWS_S,
     settings: Mapping[str, str] | None = None,
-    on_song: Callable[[SongScores], None] | None = None,
+    on_start: Callable[[Song], None] | None = None,
 ) -> Evaluation:
     """Transcribe songs and compare them with their references.
 
@@ -97,8 +109,8 @@ def evaluate_songs(
         Half-widths of the matching windows in seconds.
     settings : mapping of str to str, optional
         Kept with the result.
-    on_song : callable, optional
-        Told of every song when it is done.
+    on_start : callable, optional
+        Told of every song before it is transcribed.
 
     Returns
     -------
@@ -114,14 +126,26 @@ def evaluate_songs(
     references = [read_reference(song.reference) for song in songs]
     results = []
     for song, reference in zip(songs, references, strict=True):
+        if on_start is not None:
+            on_start(song)
         started = time.perf_counter()
         transcription = transcribe(song.audio)
         elapsed_s = time.perf_counter() - started
         scores = score_notes(reference, transcription.notes, windows_s)
         results.append(SongScores(song, scores, transcription.separator, transcription.duration_s, elapsed_s))
-        if on_song is not None:
-            on_song(results[-1])
     return Evaluation(results, dict(settings or {}))
+
+
+def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
+    """Write an evaluation as JSON.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written there.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(evaluation.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
 def _scores_dict(scores: Scores) -> dict[str, Any]:
