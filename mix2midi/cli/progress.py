@@ -41,7 +41,7 @@ class Bars:
             self._open().console.print(title, style="bold", markup=False, highlight=False)
 
     def stage(self, stage: str, fraction: float) -> None:
-        """Move the bar of a stage of the pipeline; see `mix2midi.pipeline.convert.OnStage`."""
+        """Move the bar of a stage of the pipeline; see `mix2midi.pipeline.converter.OnStage`."""
         self._move(_STAGES[stage], fraction, 1.0)
 
     def download(self, name: str, done_bytes: int, total_bytes: int) -> None:

@@ -5,7 +5,7 @@
 """
 
 from mix2midi.pipeline.batch import Failure, Job, Outcome, Skipped, plan_jobs, run_jobs
-from mix2midi.pipeline.convert import Conversion, Converter, Picture, convert, transcribe
+from mix2midi.pipeline.converter import Conversion, Converter, Picture, convert, transcribe
 from mix2midi.pipeline.outputs import Outputs
 
 __all__ = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mix2midi.audio import find_audio
 from mix2midi.errors import Mix2MidiError, ModelError, OptionError, OutputError
-from mix2midi.pipeline.convert import Conversion, Converter, OnStage, Picture
+from mix2midi.pipeline.converter import Conversion, Converter, OnStage, Picture
 from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs
 
 log = logging.getLogger(__name__)

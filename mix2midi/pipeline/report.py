@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mix2midi.pipeline.batch import Failure, Outcome, Skipped
-from mix2midi.pipeline.convert import Conversion
+from mix2midi.pipeline.converter import Conversion
 
 
 def conversion_lines(conversion: Conversion) -> Iterator[str]:
