@@ -1,24 +1,26 @@
 """Choose the thresholds of the transcriber on whole songs, and write them into its weights.
 
-The score of a family depends on no threshold but its own, so each is found alone. Songs come in sets (isolated
-drums, mixes, stems; real songs, renders of kits that training never heard); a threshold must serve all sets, so the
-mean of their scores decides, not the largest set.
+Songs come in sets (isolated drums, mixes, stems; real songs, renders of kits that training never heard); thresholds
+must serve all sets, so the mean of their scores decides, not the largest set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from mix2midi.audio import AudioFile
 from mix2midi.drums import FAMILIES
-from mix2midi.scores import Reference, Scores, pool_scores, score_notes
-from mix2midi.transcription import HeatMap, Picking, pick_notes
+from mix2midi.pipeline.references import find_songs, read_reference
+from mix2midi.scores import Counts, Reference, pool_scores, score_notes
+from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
 
 #: Thresholds that are tried.
 CANDIDATES = tuple(float(value) for value in np.round(np.arange(0.10, 0.82, 0.03), 2))
+_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -30,51 +32,83 @@ class TuningSet:
     references: Sequence[Reference]
 
 
+def tune(
+    weights: Path, folders: Sequence[Path], output: Path, inputs: Sequence[str | None], device: str = "cpu"
+) -> Picking:
+    """Choose thresholds for weights on songs with references, and write a copy of the weights with them.
+
+    Parameters
+    ----------
+    weights : Path
+    folders : sequence of Path
+        Each is a set of songs for each name in `inputs` that it has audio of.
+    output : Path
+        Gets the weights with the new thresholds.
+    inputs : sequence of str or None
+        File names of the audio, see `mix2midi.pipeline.references.find_songs`.
+    device : str
+        A device that torch knows.
+
+    Raises
+    ------
+    AudioError, ModelError, OptionError
+        Songs, weights or references cannot be used.
+    """
+    from mix2midi.transcription.weights import load_weights, save_weights
+
+    loaded = load_weights(weights)
+    transcriber = Transcriber(loaded, device)
+    sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in inputs]
+    picking = choose_thresholds(sets, transcriber.picking)
+    loaded.network.to("cpu")
+    save_weights(replace(loaded, picking=picking.to_dict()), output)
+    return picking
+
+
+def _tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) -> TuningSet:
+    songs = find_songs([folder], input_name)
+    heat_maps = [transcriber.heat_map_of(AudioFile(song.audio)) for song in songs]
+    return TuningSet(folder.name, heat_maps, [read_reference(song.reference) for song in songs])
+
+
 def choose_thresholds(sets: Sequence[TuningSet], picking: Picking | None = None) -> Picking:
-    """Thresholds with the best mean F (50 ms) over the sets, one family at a time.
+    """Thresholds with the best mean over the sets of the F pooled over all families (50 ms).
+
+    Counts of a family depend on its own threshold alone, but the pooled F on all: families are chosen in turn until
+    none changes.
 
     Parameters
     ----------
     sets : sequence of TuningSet
-        At least one. A set in which a family never plays has no say in that family's threshold.
+        At least one.
     picking : Picking, optional
         Everything but the families' thresholds is kept from here.
     """
     picking = picking or Picking()
-    table = {candidate: _family_scores(sets, picking, candidate) for candidate in CANDIDATES}
-    best = {
-        family: max(CANDIDATES, key=lambda candidate: (_mean(table[candidate][family]), -abs(candidate - 0.5)))
-        for family in FAMILIES
-    }
-    return replace(picking, thresholds={**picking.thresholds, **best})
+    counts = {candidate: [_family_counts(entry, picking, candidate) for entry in sets] for candidate in CANDIDATES}
+    chosen = dict.fromkeys(FAMILIES, CANDIDATES[len(CANDIDATES) // 2])
+    for _ in range(_ROUNDS):
+        before = dict(chosen)
+        for family in FAMILIES:
+            chosen[family] = max(
+                CANDIDATES, key=lambda candidate, family=family: _mean_f(counts, {**chosen, family: candidate})
+            )
+        if chosen == before:
+            break
+    return replace(picking, thresholds={**picking.thresholds, **chosen})
 
 
-def _family_scores(sets: Sequence[TuningSet], picking: Picking, threshold: float) -> dict[str, list[float]]:
-    """F of each family in each set, with one threshold for all families."""
+def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict[str, Counts]:
+    """Hits, misses and extra hits of each family in a set, with one threshold for all families."""
     tried = replace(picking, thresholds={**picking.thresholds, **dict.fromkeys(FAMILIES, threshold)})
-    pooled: list[Scores] = [
-        pool_scores(
-            score_notes(reference, pick_notes(heat_map, tried))
-            for heat_map, reference in zip(entry.heat_maps, entry.references)
-        )
-        for entry in sets
-    ]
-    return {family: [family_f(scores, family) for scores in pooled] for family in FAMILIES}
+    scores = pool_scores(
+        score_notes(reference, pick_notes(heat_map, tried))
+        for heat_map, reference in zip(entry.heat_maps, entry.references, strict=True)
+    )
+    return {family: part.counts[scores.windows_s[0]] for family, part in scores.families.items()}
 
 
-def family_f(scores: Scores, family: str) -> float:
-    """F of one family at the widest window; NaN where it is neither there nor found."""
-    return scores.families[family].counts[scores.windows_s[0]].f_measure
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not np.isnan(value)]
-    return float(np.mean(known)) if known else 0.0
-
-
-def with_picking(path: Path, picking: Picking, target: Path) -> None:
-    """Copy weights with other thresholds."""
-    from mix2midi.transcription.weights import Weights, load_weights, save_weights
-
-    weights = load_weights(path)
-    save_weights(Weights(weights.network, picking.to_dict(), weights.notes), target)
+def _mean_f(counts: Mapping[float, Sequence[Mapping[str, Counts]]], thresholds: Mapping[str, float]) -> float:
+    sets = range(len(counts[CANDIDATES[0]]))
+    pooled = [sum((counts[thresholds[family]][index][family] for family in FAMILIES), Counts()) for index in sets]
+    return float(np.mean([part.f_measure for part in pooled]))

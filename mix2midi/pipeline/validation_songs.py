@@ -18,7 +18,7 @@ _SONG_S = 30.0
 def render_validation_songs(
     recipe_path: Path, data_folder: Path, folder: Path, songs: int, view: str = "clean"
 ) -> list[Path]:
-    """Render validation grooves on the kits that a recipe leaves out.
+    """Render validation grooves on the kits that a recipe leaves out, without the recipe's effects.
 
     Parameters
     ----------
@@ -56,6 +56,8 @@ def render_validation_songs(
         views={name: float(name == view) for name in VIEWS},
         empty_share=0.0,
         pattern_share=0.0,
+        drum_effects={},
+        master_effects={},
     )
     renderer = validation_renderer(replace(recipe, slices=slices), data_folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mix2midi.errors import OptionError
-from mix2midi.transcription.training.company import guitar, parts, production, synth
+from mix2midi.transcription.training.company import guitar, parts, production, recordings, synth, voices
 from mix2midi.transcription.training.company.production import Audio
 from mix2midi.transcription.training.company.recipe import Recipe, Source
 from mix2midi.transcription.training.company.score import (
@@ -19,8 +19,12 @@ from mix2midi.transcription.training.company.score import (
     score_from_midi,
 )
 from mix2midi.transcription.training.company.soundfont import Player, has_fluidsynth, render_players
+from mix2midi.transcription.training.company.syllables import has_espeak
+from mix2midi.units import seconds_to_samples
 
 SECTION_BARS = 4
+# Other players lie near -20: with this the lows of the mixes are as strong as those of rock recordings.
+BASS_LEVEL_DB = -14.5
 
 BASS_PROGRAMS = (32, 33, 34, 35, 36, 37, 38, 39, 33, 34, 36, 37)
 PAD_PROGRAMS = (48, 49, 50, 51, 52, 53, 54, 88, 89, 90, 91, 92, 93, 94, 95, 16, 17, 18, 19, 20, 21)
@@ -73,7 +77,7 @@ def band_layers(recipe: Recipe, score: Score, rng: Rng, *, with_bass: bool = Tru
         return synth_layers(recipe, score, rng, with_bass=with_bass)
     font = draw(rng, fonts)
     seats: list[tuple[float, tuple[int, ...], Callable[[Score, Rng], parts.Part]]] = [
-        (0.9 * with_bass, BASS_PROGRAMS, parts.bass_part),
+        (float(with_bass), BASS_PROGRAMS, parts.bass_part),
         (0.75, COMP_PROGRAMS, parts.comp_part),
         (0.5, PAD_PROGRAMS, parts.pad_part),
         (0.35, STAB_PROGRAMS, parts.stab_part),
@@ -86,8 +90,10 @@ def band_layers(recipe: Recipe, score: Score, rng: Rng, *, with_bass: bool = Tru
     players = [player for player in players if player.notes] or [Player(0, parts.pad_part(score, rng))]
     stems = render_players(score, players, font.files[0], rng)
     layers = [Layer(_treat(stem, rng), rng.normal(-20, 4), {font.name, score.source}) for stem in stems]
-    if with_bass and players[0].program in BASS_PROGRAMS and rng.random() < 0.3:
-        layers[0].audio = guitar.electric_bass(stems[0], rng)
+    if with_bass and players[0].program in BASS_PROGRAMS:
+        layers[0].level_db = rng.normal(BASS_LEVEL_DB, 3)
+        if rng.random() < 0.3:
+            layers[0].audio = guitar.electric_bass(stems[0], rng)
     return layers
 
 
@@ -153,7 +159,7 @@ def bass_layer(score: Score, rng: Rng) -> Layer:
     """An electric bass on strings of our own."""
     strokes = guitar.notes_as_strokes(parts.bass_part(score, rng))
     direct = guitar.play_strokes(score, strokes, guitar.random_strings(rng, is_bass=True), rng)
-    return Layer(guitar.electric_bass(direct, rng), rng.normal(-18, 3), {score.source})
+    return Layer(guitar.electric_bass(direct, rng), rng.normal(BASS_LEVEL_DB, 3), {score.source})
 
 
 def synth_layers(recipe: Recipe, score: Score, rng: Rng, *, with_bass: bool = True) -> list[Layer]:
@@ -185,7 +191,34 @@ def _synth_bass(score: Score, pumping: Audio | None, rng: Rng) -> Layer:
     else:
         sound = synth.play_patch(score, notes, synth.random_patch(rng, "bass"), rng)
     sound = sound * pumping if pumping is not None and rng.random() < 0.5 else sound
-    return Layer(production.at_level(sound, -20.0), rng.normal(-18, 3), {score.source})
+    return Layer(production.at_level(sound, -20.0), rng.normal(BASS_LEVEL_DB, 3), {score.source})
+
+
+def voice_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
+    """A singer with harmonies, or a choir, or both; a choir alone where no voices are at hand."""
+    layers = []
+    singers = recipe.of_kind("voice") + (recipe.of_kind("speech") if has_espeak() else ())
+    if singers and rng.random() < 0.85:
+        source = draw(rng, singers)
+        sung = voices.singers(score, source, rng)
+        if sung is not None:
+            layers.append(Layer(sung, rng.normal(-18, 3), {source.name, score.source}))
+    if not layers or rng.random() < 0.2:
+        layers.append(Layer(voices.choir(score, rng), rng.normal(-23, 3), {score.source}))
+    return layers
+
+
+def recording_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
+    """A passage of a real recording; synthesisers stand in where the recipe has none."""
+    sources = recipe.of_kind("recording")
+    weights = np.array([len(source.files) for source in sources], dtype=float)
+    for _ in range(5 if sources else 0):
+        source = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
+        passage = recordings.draw_passage(source, score.duration_s, rng)
+        if passage is not None:
+            n_samples = seconds_to_samples(score.duration_s, production.RATE_HZ)
+            return [Layer(recordings.filling(passage, n_samples), rng.normal(-20, 2), {source.name})]
+    return synth_layers(recipe, score, rng)
 
 
 def mix(layers: list[Layer], score: Score, rng: Rng) -> Audio:
@@ -207,23 +240,62 @@ def _layers_of_song(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
     bass_by = int(rng.integers(3))
     if rng.random() < 0.75:
         layers += band_layers(recipe, score, rng, with_bass=bass_by == 0)
-    if rng.random() < 0.7 or not layers:
+    elif bass_by == 0:
+        layers.append(bass_layer(score, rng))
+    if rng.random() < 0.7 or bass_by == 1:
         layers += guitar_layers(recipe, score, rng, with_bass=bass_by == 1)
     if rng.random() < 0.35 or bass_by == 2:
         layers += synth_layers(recipe, score, rng, with_bass=bass_by == 2)
+    if rng.random() < 0.75:
+        layers += voice_layers(recipe, score, rng)
     return layers
 
 
 def _layers_of_rock(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
-    return guitar_layers(recipe, score, rng)
+    """Guitars and bass, with a singer half of the time."""
+    layers = guitar_layers(recipe, score, rng)
+    return layers + voice_layers(recipe, score, rng) if rng.random() < 0.5 else layers
+
+
+def _layers_of_electronic(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
+    """Synthesisers, with a singer half of the time."""
+    layers = synth_layers(recipe, score, rng)
+    return layers + voice_layers(recipe, score, rng) if rng.random() < 0.5 else layers
+
+
+def _layers_of_voices(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
+    """Singers in front of one quiet player, and speech now and then: as songs sound while the band rests."""
+    layers = voice_layers(recipe, score, rng)
+    pad = synth.play_patch(score, parts.pad_part(score, rng), synth.random_patch(rng, "pad"), rng)
+    layers.append(Layer(_treat(pad, rng), rng.normal(-26, 3), {score.source}))
+    talk = recipe.of_kind("talk")
+    if talk and rng.random() < 0.4:
+        source = draw(rng, talk)
+        spoken = voices.speech(score, source, rng)
+        layers += [] if spoken is None else [Layer(spoken, rng.normal(-20, 3), {source.name})]
+    return layers
+
+
+def _layers_over_recording(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
+    """A recording, as it is or with a singer or a guitar over it."""
+    layers = recording_layers(recipe, score, rng)
+    if rng.random() < 0.3:
+        layers += voice_layers(recipe, score, rng)
+    if rng.random() < 0.15:
+        layers += guitar_layers(recipe, score, rng)
+    return layers
 
 
 KINDS: dict[str, Callable[[Recipe, Score, Rng], list[Layer]]] = {
     "song": _layers_of_song,
     "rock": _layers_of_rock,
-    "electronic": synth_layers,
+    "electronic": _layers_of_electronic,
     "band": band_layers,
+    "voices": _layers_of_voices,
+    "recording": _layers_over_recording,
 }
+# Recordings keep a tempo of their own, which nobody has measured.
+KINDS_WITHOUT_TEMPO = frozenset({"recording"})
 
 
 def render_clip(recipe: Recipe, kind: str, rng: Rng) -> Clip:
@@ -241,4 +313,5 @@ def render_clip(recipe: Recipe, kind: str, rng: Rng) -> Clip:
     if not layers:
         layers = [bass_layer(score, rng)]
     sources = sorted(set().union(*(layer.sources for layer in layers)) - {"random"})
-    return Clip(mix(layers, score, rng), kind, score.tempo_bpm, tuple(sources))
+    tempo_bpm = 0.0 if kind in KINDS_WITHOUT_TEMPO else score.tempo_bpm
+    return Clip(mix(layers, score, rng), kind, tempo_bpm, tuple(sources))

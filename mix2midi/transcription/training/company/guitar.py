@@ -91,11 +91,16 @@ def pluck(strings: Strings, pitch: int, is_muted: bool, duration_s: float, take:
 
 
 def _excitation(strings: Strings, period: int, is_muted: bool, rng: Rng) -> np.ndarray:
-    noise = rng.uniform(-1, 1, period)
-    comb = max(1, int(period * strings.pick_position))
-    noise = noise - np.roll(noise, comb)
-    pole = (1 - strings.brightness) * 0.9 + (0.05 if is_muted else 0.0)
-    return lfilter([1 - pole], [1, -pole], noise)
+    """One period of the string as plucked: harmonics of a bent string seen by a pickup, and some noise of the pick."""
+    harmonics = np.arange(1, period // 2 + 1)
+    slope = 1.7 - 0.9 * strings.brightness + (0.2 if is_muted else 0.0)
+    level = np.abs(np.sin(np.pi * harmonics * strings.pick_position)) / harmonics**slope
+    spectrum = np.zeros(period // 2 + 1, dtype=complex)
+    spectrum[1:] = level * np.exp(1j * rng.normal(-np.pi / 2, 0.5, len(level)))
+    plucked = np.fft.irfft(spectrum, period)
+    plucked /= np.sqrt(np.mean(plucked**2))
+    noise = lfilter([1 - 0.6], [1, -0.6], rng.uniform(-1, 1, period))
+    return 0.4 * plucked + 0.25 * strings.brightness * noise
 
 
 def _loop(excitation: np.ndarray, n_samples: int, keep: float) -> np.ndarray:

@@ -165,9 +165,9 @@ def master(audio: Audio, rng: Rng) -> Audio:
     """Bus equaliser, compressor, some saturation; the result lies at -20 dBFS RMS with peaks below full scale."""
     audio = at_level(equalise(audio, rng, 2.0), TARGET_RMS_DB)
     if rng.random() < 0.7:
-        audio = compress(audio, TARGET_RMS_DB + rng.uniform(-2, 8), rng.uniform(1.5, 5.0))
-    if rng.random() < 0.4:
-        audio = saturate(audio, rng.uniform(-6, 6))
+        audio = compress(audio, TARGET_RMS_DB + rng.uniform(0, 10), rng.uniform(1.5, 4.0))
+    if rng.random() < 0.25:
+        audio = saturate(audio, rng.uniform(-8, 2))
     return finish(audio)
 
 

@@ -12,7 +12,7 @@ import yaml
 from mix2midi.errors import OptionError
 
 FREE_LICENCES = ("CC0", "CC BY", "CC BY-SA", "GPL", "LGPL", "MIT", "BSD", "public domain")
-SOURCE_KINDS = ("midi", "soundfont", "voice", "speech", "recording")
+SOURCE_KINDS = ("midi", "soundfont", "voice", "speech", "talk", "recording")
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Source:
     name : str
         Short name used in the index.
     kind : str
-        One of `SOURCE_KINDS`; "speech" is a voice of espeak-ng, the others are files.
+        One of `SOURCE_KINDS`: "voice" syllables, "speech" a language of espeak-ng, "talk" whole utterances.
     files : tuple of Path
         Sorted; empty for "speech".
     author, title, licence : str
     option : str
-        Voice of espeak-ng, or empty.
+        Language of espeak-ng, or empty.
     """
 
     name: str

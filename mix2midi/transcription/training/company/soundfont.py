@@ -26,7 +26,6 @@ MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHA
 # Timpani, orchestra hit, and the General MIDI percussion and effects groups hold drums or noises like them.
 FORBIDDEN_PROGRAMS = frozenset({47, 55, 112, 113, 114, 115, 116, 117, 118, 119, 125, 126, 127})
 _FLUID_OK = 0
-_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,18 @@ def _library() -> ctypes.CDLL | None:
     if name is None:
         return None
     library = ctypes.CDLL(name)
-    for function in ("new_fluid_settings", "new_fluid_synth"):
+    for function in ("new_fluid_settings", "new_fluid_synth", "fluid_synth_get_sfont"):
         getattr(library, function).restype = ctypes.c_void_p
     library.new_fluid_synth.argtypes = [ctypes.c_void_p]
     library.fluid_settings_setnum.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double]
     library.fluid_settings_setint.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
     library.fluid_synth_sfload.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int]
-    for function, n_arguments in (("program_change", 2), ("noteon", 3), ("noteoff", 2), ("pitch_bend", 2)):
+    for function, n_arguments in (("program_change", 2), ("noteon", 3), ("noteoff", 2), ("pin_preset", 3)):
         getattr(library, f"fluid_synth_{function}").argtypes = [ctypes.c_void_p] + [ctypes.c_int] * n_arguments
-    library.fluid_synth_system_reset.argtypes = [ctypes.c_void_p]
+    library.fluid_synth_get_sfont.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+    for function in ("add_sfont", "remove_sfont"):
+        getattr(library, f"fluid_synth_{function}").argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    library.delete_fluid_synth.argtypes = [ctypes.c_void_p]
     pointers = ctypes.POINTER(ctypes.POINTER(ctypes.c_float))
     arguments = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, pointers, ctypes.c_int, pointers]
     library.fluid_synth_process.argtypes = arguments
@@ -67,11 +69,17 @@ def has_fluidsynth() -> bool:
     return _library() is not None
 
 
-@lru_cache(maxsize=6)
-def _synthesiser(soundfont: Path) -> tuple[ctypes.CDLL, ctypes.c_void_p]:
-    library = _library()
-    if library is None:
-        raise OptionError("libfluidsynth is not installed; install fluidsynth or leave soundfonts out of the recipe")
+@dataclass(frozen=True, eq=False)
+class _Font:
+    """A soundfont in memory: the library, the synthesiser that keeps it, its handle and its number."""
+
+    library: ctypes.CDLL
+    keeper: ctypes.c_void_p
+    handle: ctypes.c_void_p
+    number: int
+
+
+def _new_synth(library: ctypes.CDLL) -> ctypes.c_void_p:
     settings = library.new_fluid_settings()
     for name, number in ((b"synth.sample-rate", float(RATE_HZ)), (b"synth.gain", 0.4)):
         library.fluid_settings_setnum(settings, name, number)
@@ -85,10 +93,21 @@ def _synthesiser(soundfont: Path) -> tuple[ctypes.CDLL, ctypes.c_void_p]:
         (b"synth.threadsafe-api", 0),
     ):
         library.fluid_settings_setint(settings, name, count)
-    synth = ctypes.c_void_p(library.new_fluid_synth(settings))
-    if not soundfont.is_file() or library.fluid_synth_sfload(synth, str(soundfont).encode(), 1) < _FLUID_OK:
+    # The settings live as long as the synthesiser, a few kilobytes for each clip.
+    return ctypes.c_void_p(library.new_fluid_synth(settings))
+
+
+@lru_cache(maxsize=6)
+def _loaded_font(soundfont: Path) -> _Font:
+    """The library and a soundfont in memory, kept by a synthesiser that never plays."""
+    library = _library()
+    if library is None:
+        raise OptionError("libfluidsynth is not installed; install fluidsynth or leave soundfonts out of the recipe")
+    keeper = _new_synth(library)
+    number = library.fluid_synth_sfload(keeper, str(soundfont).encode(), 1) if soundfont.is_file() else -1
+    if number < _FLUID_OK:
         raise OptionError(f"{soundfont}: not a soundfont that fluidsynth can load; correct the recipe")
-    return library, synth
+    return _Font(library, keeper, ctypes.c_void_p(library.fluid_synth_get_sfont(keeper, 0)), number)
 
 
 def render_players(
@@ -114,16 +133,22 @@ def render_players(
         For a drum program, too many players, or a soundfont that cannot be loaded.
     """
     _check_players(players)
-    library, synth = _synthesiser(soundfont)
-    library.fluid_synth_system_reset(synth)
+    font = _loaded_font(soundfont)
+    library = font.library
+    # A synthesiser that has played starts the next clip's voices differently: take a new one each time.
+    synth = _new_synth(library)
+    library.fluid_synth_add_sfont(synth, font.handle)
     for channel, player in zip(MELODIC_CHANNELS, players, strict=False):
+        # Pinned samples stay decoded from clip to clip: unpacking them takes longer than playing.
+        library.fluid_synth_pin_preset(font.keeper, font.number, 0, player.program)
         library.fluid_synth_program_change(synth, channel, player.program)
     events = _events(score, players, rng, jitter_s)
     n_samples = seconds_to_samples(score.duration_s, RATE_HZ)
-    # Whole blocks of the synthesiser, so that nothing of this clip is left in its buffers for the next.
-    stereo = _process(library, synth, events, -(-n_samples // _BLOCK) * _BLOCK)
+    stereo = _process(library, synth, events, n_samples)
+    library.fluid_synth_remove_sfont(synth, font.handle)
+    library.delete_fluid_synth(synth)
     used = [2 * channel for channel in MELODIC_CHANNELS[: len(players)]]
-    return np.stack([0.5 * (stereo[index] + stereo[index + 1])[:n_samples] for index in used])
+    return np.stack([0.5 * (stereo[index] + stereo[index + 1]) for index in used])
 
 
 def _check_players(players: Sequence[Player]) -> None:
