@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,19 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.networks import write_tiny_weights
 
     return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture
+def lonely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without weights and without network; the path is the package's cache."""
+    from mix2midi.separation import models
+
+    monkeypatch.setattr(models, "cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    for name, model in models.MODELS.items():
+        if not model.source.startswith("hf://"):
+            monkeypatch.setitem(models.MODELS, name, dataclasses.replace(model, source="http://127.0.0.1:9"))
+    return tmp_path / "cache"

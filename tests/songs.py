@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -84,3 +87,21 @@ def one_line(result: Result, *parts: str | Path) -> str:
 def missing(text: str, parts: Sequence[str | Path]) -> list[str]:
     """The parts that are not in a text."""
     return [str(part) for part in parts if str(part) not in text]
+
+
+def run_process(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a process of its own, without network."""
+    return subprocess.run(
+        command(*arguments), cwd=cwd, env=process_environment(**environment), capture_output=True, text=True, check=False
+    )
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line of this checkout, as words."""
+    return [sys.executable, "-m", "mix2midi", *map(str, arguments)]
+
+
+def process_environment(**changes: str) -> dict[str, str]:
+    """The environment with this checkout first in line, and no network."""
+    checkout = str(Path(__file__).resolve().parents[1])
+    return {**os.environ, "PYTHONPATH": checkout, "HF_HUB_OFFLINE": "1", "PYTHONIOENCODING": "utf-8", **changes}

@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 RATE_HZ = 44100
+_COLUMNS = ("kit", "file", "gm_note", "layer_velocity", "n_layers", "peak_db", "duration_s", "source", "licence")
 _NOTES = {36: 60.0, 38: 190.0, 42: 8000.0, 46: 7000.0, 45: 120.0, 48: 160.0, 49: 5000.0, 51: 6000.0}
 
 
@@ -32,9 +33,9 @@ def write_library(folder: Path, kits: tuple[str, ...] = ("plain", "spare"), sile
                 file = f"{kit}/{note}_{velocity}.flac"
                 soundfile.write(folder / file, one_shot(frequency_hz, silence_samples), RATE_HZ)
                 rows.append((kit, file, note, velocity, 2, -2.0, 0.25, f"{kit}:{note}", "CC0"))
-    with (folder / "manifest.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow("kit file gm_note layer_velocity n_layers peak_db duration_s source licence".split())
+    with (folder / "manifest.csv").open("w", newline="") as manifest:
+        writer = csv.writer(manifest)
+        writer.writerow(_COLUMNS)
         writer.writerows(rows)
     return folder
 

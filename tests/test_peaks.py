@@ -76,7 +76,8 @@ def test_companions_sound_together() -> None:
 
 
 def test_drums_of_different_families_do_not_disturb_each_other() -> None:
-    notes = pick_notes(drawn([("kick", 100, 0.9), ("snare", 101, 0.9), ("closed_hat", 100, 0.9), ("low_tom", 102, 0.9)]))
+    hits = [("kick", 100.0, 0.9), ("snare", 101.0, 0.9), ("closed_hat", 100.0, 0.9), ("low_tom", 102.0, 0.9)]
+    notes = pick_notes(drawn(hits))
     assert len(notes) == 4
     assert notes == sorted(notes)
 

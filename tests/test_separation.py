@@ -1,16 +1,11 @@
-"""Separators: alignment and seams with fake networks, the real ones where they are, and weights that come and go."""
+"""Separators: alignment and seams with fake networks, demucs and open-unmix against their own code."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import http.server
 import json
 import pickle
-import socket
-import threading
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -21,22 +16,11 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from mix2midi.audio import AudioArray, AudioFile, read_audio
-from mix2midi.device import memory_guard, resolve_device
-from mix2midi.errors import AudioError, DeviceError, ModelError, OptionError
-from mix2midi.separation import (
-    MODELS,
-    NoSeparator,
-    choose_separator,
-    download,
-    fetch_model,
-    list_models,
-    load_separator,
-    models,
-)
+from mix2midi.errors import AudioError, ModelError
+from mix2midi.separation import MODELS, NoSeparator, load_separator
 from mix2midi.separation.models import find_model
 from mix2midi.separation.separator import NetworkSeparator, measure_level
-
-RATE_HZ = 44100
+from tests.separators import RATE_HZ, noise, save_demucs, save_open_unmix, small_demucs
 
 
 class FakeNetwork:
@@ -65,10 +49,6 @@ class CutSource(AudioArray):
 
     def blocks(self, rate_hz: int, *, mono: bool, block_s: float = 30.0) -> Iterator[np.ndarray]:
         return super().blocks(rate_hz, mono=mono, block_s=self._block_length / rate_hz)
-
-
-def noise(length: int, channels: int = 2, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (channels, length)).astype(np.float32)
 
 
 def edge_blind(mix: np.ndarray) -> np.ndarray:
@@ -173,47 +153,6 @@ def test_not_a_number_is_refused() -> None:
 # demucs
 
 
-def small_demucs() -> Any:
-    import torch
-    from demucs.htdemucs import HTDemucs
-
-    torch.manual_seed(0)
-    settings = {"channels": 8, "bottom_channels": 32, "t_layers": 1, "t_heads": 2, "segment": Fraction(1, 2)}
-    return HTDemucs(["drums", "bass", "other", "vocals"], **settings)
-
-
-def save_demucs(model: Any, path: Path, **header: str) -> Path:
-    """As the hub's files are: tensors, and how to build the class in the header."""
-    args, kwargs = model._init_args_kwargs
-    segment = {
-        "_type": "fraction",
-        "numerator": kwargs["segment"].numerator,
-        "denominator": kwargs["segment"].denominator,
-    }
-    metadata = {
-        "klass": "demucs.htdemucs.HTDemucs",
-        "args": json.dumps(list(args)),
-        "kwargs": json.dumps({**kwargs, "segment": segment}),
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({key: value.contiguous() for key, value in model.state_dict().items()}, path, metadata | header)
-    return path
-
-
-@pytest.fixture
-def lonely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without weights and without network; the path is the package's cache."""
-    monkeypatch.setattr(models, "cache_dir", lambda: tmp_path / "cache")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    for name, model in MODELS.items():
-        if not model.source.startswith("hf://"):
-            monkeypatch.setitem(MODELS, name, dataclasses.replace(model, source="http://127.0.0.1:9"))
-    return tmp_path / "cache"
-
-
 def test_demucs_gives_what_its_own_code_gives(lonely: Path, tmp_path: Path) -> None:
     import torch
     from demucs.apply import apply_model
@@ -278,25 +217,6 @@ def decibels(signal: np.ndarray, distortion: np.ndarray) -> float:
 
 
 # open-unmix
-
-
-def save_open_unmix(folder: Path, channels: int = 2, suffix: str = ".safetensors") -> Path:
-    """A small random network in a folder as open-unmix saves it."""
-    import torch
-    from openunmix.model import OpenUnmix
-
-    torch.manual_seed(0)
-    network = OpenUnmix(nb_bins=129, nb_channels=channels, hidden_size=8, nb_layers=2, max_bin=100)
-    folder.mkdir()
-    settings = {"sample_rate": 8000, "nfft": 256, "nhop": 64, "nb_channels": channels}
-    (folder / "separator.json").write_text(json.dumps(settings))
-    (folder / "drums.json").write_text(json.dumps({"args": {"hidden_size": 8, "nb_channels": channels, "nfft": 256}}))
-    state = {**network.state_dict(), "stft.window": torch.ones(256)}  # published files have such extras
-    if suffix == ".safetensors":
-        save_file(state, folder / "drums.safetensors")
-    else:
-        torch.save(state, folder / "drums.pth")
-    return folder
 
 
 @pytest.mark.parametrize(("channels", "suffix"), [(2, ".safetensors"), (1, ".safetensors"), (2, ".pth")])
@@ -381,243 +301,3 @@ def test_published_open_unmix(lonely: Path, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setitem(MODELS, "umxhq", dataclasses.replace(MODELS["umxhq"], sha256=""))
     separator = load_separator("umxhq", model_dir=tmp_path)
     assert separator.separate(noise(RATE_HZ), RATE_HZ).shape == (2, RATE_HZ)
-
-
-# Names
-
-
-def test_none_gives_the_song_itself() -> None:
-    mix = noise(5000)
-    choice = choose_separator("none")
-    assert choice.name == "none"
-    np.testing.assert_array_equal(choice.separator.separate(mix, RATE_HZ), mix)
-
-
-def test_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(OptionError, match="'spleeter' is not known.*htdemucs.*none"):
-        load_separator("spleeter")
-    with pytest.raises(OptionError, match="not known"):
-        fetch_model("spleeter")
-
-
-def test_auto_takes_htdemucs_that_is_there(lonely: Path) -> None:
-    save_demucs(small_demucs(), lonely / "htdemucs" / MODELS["htdemucs"].file_name)
-    choice = choose_separator("auto")
-    assert (choice.name, choice.separator.name) == ("htdemucs", "htdemucs")
-    assert choice.reason == "htdemucs: its weights are on this machine"
-
-
-def test_auto_does_without_and_says_so(lonely: Path) -> None:
-    choice = choose_separator("auto")
-    assert choice.name == "none"
-    assert "cannot be fetched" in choice.reason
-    assert "\n" not in choice.reason
-
-
-def test_auto_takes_the_next_best_that_is_there(lonely: Path) -> None:
-    save_demucs(small_demucs(), lonely / "htdemucs_ft" / MODELS["htdemucs_ft"].file_name)
-    assert choose_separator("auto").name == "htdemucs_ft"
-
-
-def test_auto_does_not_pass_over_damaged_weights(lonely: Path) -> None:
-    path = save_demucs(small_demucs(), lonely / "htdemucs" / MODELS["htdemucs"].file_name)
-    download.sidecar_of(path).write_text("0" * 64)
-    with pytest.raises(ModelError, match=f"{path}: is damaged"):
-        choose_separator("auto")
-
-
-# Weights
-
-
-class Hub(http.server.BaseHTTPRequestHandler):
-    """Answers as the Hugging Face hub: checksum and size on a redirection, then the file."""
-
-    content = b"weights of a network" * 100_000
-    cut_at: int | None = None
-    stated = hashlib.sha256(content).hexdigest()
-
-    def do_HEAD(self) -> None:  # noqa: N802
-        self._answer()
-
-    def do_GET(self) -> None:  # noqa: N802
-        if self._answer():
-            self.wfile.write(self.content[: self.cut_at])
-
-    def _answer(self) -> bool:
-        is_file = self.path.startswith("/storage")
-        self.send_response(200 if is_file else 302)
-        if is_file:
-            self.send_header("Content-Length", str(len(self.content)))
-        else:
-            self.send_header("X-Linked-ETag", f'"{self.stated}"')
-            self.send_header("Location", f"/storage{self.path}")
-        self.end_headers()
-        return is_file
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def hub(lonely: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Hub]]:
-    """A hub on this machine."""
-
-    class FreshHub(Hub):
-        pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), FreshHub)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    yield FreshHub
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def state_of(name: str, model_dir: Path | None = None) -> str:
-    return {status.model.name: status.state for status in list_models(model_dir)}[name]
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def test_fetch_shows_progress_and_verifies(hub: type[Hub], lonely: Path) -> None:
-    seen: list[tuple[str, int, int]] = []
-    assert state_of("htdemucs") == "missing"
-    path = fetch_model("htdemucs", on_download=lambda *step: seen.append(step))
-    assert path == lonely / "htdemucs" / "955717e8.safetensors"
-    assert path.read_bytes() == hub.content
-    assert seen[-1] == ("htdemucs", len(hub.content), len(hub.content))
-    assert state_of("htdemucs") == "verified"
-    path.write_bytes(b"something else")
-    assert state_of("htdemucs") == "damaged"
-    assert fetch_model("htdemucs").read_bytes() == hub.content
-
-
-def test_model_dir_is_filled_from_the_cache_and_carried(hub: type[Hub], lonely: Path, tmp_path: Path) -> None:
-    fetch_model("htdemucs")
-    hub.content = b"the hub has changed, and is not asked again"
-    stick = tmp_path / "stick"
-    path = fetch_model("htdemucs", stick)
-    assert files_in(stick) == ["htdemucs/955717e8.safetensors", "htdemucs/955717e8.safetensors.sha256"]
-    (lonely / "htdemucs" / "955717e8.safetensors").unlink()
-    assert (state_of("htdemucs"), state_of("htdemucs", stick)) == ("missing", "verified")
-    assert fetch_model("htdemucs", stick) == path
-
-
-def test_hub_cache_of_demucs_is_used(lonely: Path, tmp_path: Path) -> None:
-    content = b"from demucs"
-    digest = hashlib.sha256(content).hexdigest()
-    repository = tmp_path / "hub" / "models--adefossez--HTDemucs"
-    for folder in ("blobs", "refs", "snapshots/abc"):
-        (repository / folder).mkdir(parents=True)
-    (repository / "refs" / "main").write_text("abc")
-    (repository / "blobs" / digest).write_bytes(content)
-    (repository / "snapshots" / "abc" / "955717e8.safetensors").symlink_to(f"../../blobs/{digest}")
-    assert state_of("htdemucs") == "verified"
-    (repository / "blobs" / digest).write_bytes(b"damaged")
-    assert state_of("htdemucs") == "damaged"
-
-
-def test_torch_cache_of_openunmix_is_used(lonely: Path, tmp_path: Path) -> None:
-    path = tmp_path / "torch" / "hub" / "checkpoints" / MODELS["umxhq"].file_name
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"not the published file")
-    assert state_of("umxhq") == "damaged"
-
-
-@pytest.mark.parametrize(
-    ("change", "trouble"),
-    [
-        ({"stated": "0" * 64}, "damaged"),
-        ({"cut_at": 1000}, "fetching weights from .* failed"),
-    ],
-)
-def test_bad_transfer_leaves_nothing(hub: type[Hub], lonely: Path, change: dict[str, Any], trouble: str) -> None:
-    for attribute, value in change.items():
-        setattr(hub, attribute, value)
-    with pytest.raises(ModelError, match=f"^htdemucs: .*{trouble}"):
-        fetch_model("htdemucs")
-    assert files_in(lonely) == []
-
-
-def test_interrupted_fetch_leaves_nothing(hub: type[Hub], lonely: Path) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fetch_model("htdemucs", on_download=interrupt)
-    assert files_in(lonely) == []
-
-
-def test_folder_that_cannot_be_written(hub: type[Hub], tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(ModelError, match="cannot be saved"):
-        fetch_model("htdemucs", tmp_path / "file")
-
-
-@pytest.mark.parametrize("name", ["htdemucs", "umxhq"])
-def test_without_network_the_answer_says_what_to_do(lonely: Path, name: str) -> None:
-    with pytest.raises(ModelError, match=f"^{name}: .*cannot be fetched.*--model-dir$"):
-        load_separator(name)
-
-
-def test_silent_server_is_given_up(lonely: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "_ANSWER_TIMEOUT_S", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(ModelError, match=r"cannot be fetched .*\((no answer|timed out)\)"):
-            fetch_model("htdemucs")
-
-
-def test_offline_variable_is_obeyed(hub: type[Hub], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ModelError, match="HF_HUB_OFFLINE"):
-        fetch_model("htdemucs")
-
-
-# Devices
-
-
-def test_cpu_is_always_there() -> None:
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") in ("cpu", "cuda", "mps")
-
-
-def test_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
-    assert resolve_device("auto") == "cpu"
-    for name in ("cuda", "cuda:3", "mps"):
-        with pytest.raises(DeviceError, match=f"'{name}' is not on this machine.*'cpu'"):
-            resolve_device(name)
-
-
-def test_second_card_needs_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
-    assert (resolve_device("auto"), resolve_device("cuda:0")) == ("cuda", "cuda:0")
-    with pytest.raises(DeviceError):
-        resolve_device("cuda:1")
-
-
-@pytest.mark.parametrize("name", ["gpu", "", "cuda:x"])
-def test_unknown_device(name: str) -> None:
-    with pytest.raises(OptionError, match="auto, cpu, cuda, mps"):
-        resolve_device(name)
-
-
-def test_lack_of_memory_is_named_and_other_errors_pass() -> None:
-    import torch
-
-    with (
-        pytest.raises(DeviceError, match="separating.*memory of device 'cuda' is full.*'cpu'"),
-        memory_guard("cuda", "separating"),
-    ):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-    with pytest.raises(DeviceError, match="is full"), memory_guard("cpu", "separating"):
-        raise MemoryError
-    with pytest.raises(RuntimeError, match="shapes"), memory_guard("cpu", "separating"):
-        raise RuntimeError("shapes do not fit")

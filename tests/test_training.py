@@ -47,7 +47,7 @@ def renderer(data: Path) -> SliceRenderer:
 def test_a_slice_depends_on_its_number_alone(data: Path, renderer: SliceRenderer) -> None:
     again = training_renderer(load_recipe(data / "recipe.yaml"), data)
     again.render(5)  # what was rendered before must not matter
-    for first, second in zip(renderer.render(7), again.render(7)):
+    for first, second in zip(renderer.render(7), again.render(7), strict=True):
         np.testing.assert_array_equal(first, second)
     assert not np.array_equal(renderer.render(7)[0], renderer.render(8)[0])
 

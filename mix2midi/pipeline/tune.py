@@ -90,9 +90,8 @@ def choose_thresholds(sets: Sequence[TuningSet], picking: Picking | None = None)
     for _ in range(_ROUNDS):
         before = dict(chosen)
         for family in FAMILIES:
-            chosen[family] = max(
-                CANDIDATES, key=lambda candidate, family=family: _mean_f(counts, {**chosen, family: candidate})
-            )
+            tried = [_mean_f(counts, {**chosen, family: candidate}) for candidate in CANDIDATES]
+            chosen[family] = CANDIDATES[int(np.argmax(tried))]
         if chosen == before:
             break
     return replace(picking, thresholds={**picking.thresholds, **chosen})

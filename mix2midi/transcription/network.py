@@ -64,7 +64,8 @@ class NetworkConfig:
         if set(values) != known:
             odd = ", ".join(sorted(set(values) ^ known))
             raise ModelError(f"weights of another version of the network (settings that differ: {odd})")
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()})
+        settings: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        return cls(**settings)
 
     @property
     def slow_hop_length(self) -> int:
@@ -143,6 +144,7 @@ class BandStem(nn.Module):
         )
 
     def forward(self, bands: Tensor) -> Tensor:
+        """[batch, band, time] to [batch, channel, time]."""
         x = self.convolutions(self.norm(bands).unsqueeze(1))  # [batch, channel, band, time]
         return self.projection(x.flatten(1, 2))  # [batch, channel * band, time] -> [batch, channel, time]
 
@@ -161,6 +163,7 @@ class DilatedBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """[batch, channel, time] to the same."""
         return torch.relu(x + self.layers(x))
 
 
@@ -198,7 +201,8 @@ class DrumNetwork(nn.Module):
         )
         self.onset = nn.Conv1d(config.head_channels, len(config.pieces) + len(config.families), 1)
         self.velocity = nn.Conv1d(config.head_channels, len(config.pieces), 1)
-        nn.init.constant_(self.onset.bias, -4.0)  # hits are rare: start from "nothing here"
+        if self.onset.bias is not None:
+            nn.init.constant_(self.onset.bias, -4.0)  # hits are rare: start from "nothing here"
 
     def features(self, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Fast and slow bands of audio that carries `context_samples` more on either side.

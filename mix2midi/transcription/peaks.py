@@ -117,7 +117,8 @@ def _curves(heat_map: HeatMap) -> dict[str, list[list[int]]]:
 
 
 def _pick_curve(heat_map: HeatMap, curve_name: str, groups: list[list[int]], picking: Picking) -> list[DrumNote]:
-    distance = max(1, round(float(seconds_to_frames(picking.merge_s[curve_name], heat_map.hop_length, heat_map.rate_hz))))
+    merge_frames = float(seconds_to_frames(picking.merge_s[curve_name], heat_map.hop_length, heat_map.rate_hz))
+    distance = max(1, round(merge_frames))
     threshold = picking.thresholds[curve_name]
     notes: list[DrumNote] = []
     for rows in groups:

@@ -21,9 +21,7 @@ SETTINGS = {"sample_rate": 8000, "nfft": 256, "nhop": 64, "nb_channels": 2}
 def network() -> OpenUnmix:
     torch.manual_seed(0)
     made = OpenUnmix(nb_bins=129, nb_channels=2, hidden_size=8, nb_layers=2, max_bin=100).eval()
-    torch.nn.init.uniform_(
-        made.output_mean, 0, 1
-    )  # a mask that differs by frequency; untrained, it is near 1 everywhere
+    torch.nn.init.uniform_(made.output_mean, 0, 1)  # a mask that differs by frequency, not one of ones
     return made
 
 

@@ -126,9 +126,10 @@ def draw_kit(rng: Generator, library: KitLibrary) -> dict[int, Voice]:
     chosen |= _draw_set(rng, library, base, _HATS, semitones_apart=0.0)
     chosen |= _draw_set(rng, library, base, _TOMS, semitones_apart=4.0)
     rows = {piece.key: row for row, piece in enumerate(PIECES)}
-    tunings = {family: float(rng.normal(0.0, _TUNING_SEMITONES[family])) for family in sorted(_TUNING_SEMITONES)}
+    tunings = {family: float(rng.normal(0.0, spread)) for family, spread in sorted(_TUNING_SEMITONES.items())}
     return {
-        rows[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), *part) for key, part in chosen.items()
+        rows[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), *part)
+        for key, part in chosen.items()
     }
 
 

@@ -96,7 +96,7 @@ def render_drums(rng: Generator, hits: Hits, kit: dict[int, Voice], duration_s: 
     lead_in = int(LEAD_IN_S * RATE_HZ)
     audio = np.zeros(lead_in + int(round(duration_s * RATE_HZ)), dtype=np.float32)
     starts = np.rint(hits.onset_s * RATE_HZ).astype(np.int64) + lead_in
-    for index, (start, row, velocity) in enumerate(zip(starts, hits.row, hits.velocity)):
+    for index, (start, row, velocity) in enumerate(zip(starts, hits.row, hits.velocity, strict=True)):
         if row not in kit or start < 0 or start >= len(audio):
             continue
         sample, gain = kit[row].hit(rng, float(velocity))

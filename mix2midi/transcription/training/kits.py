@@ -47,7 +47,9 @@ class Instrument:
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
         """Samples, read when first used and kept."""
-        return tuple(Layer(velocity, _read_one_shot(file)) for file, velocity in zip(self.files, self.velocities))
+        return tuple(
+            Layer(velocity, _read_one_shot(file)) for file, velocity in zip(self.files, self.velocities, strict=True)
+        )
 
 
 class KitLibrary:

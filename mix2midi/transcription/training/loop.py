@@ -72,9 +72,8 @@ class Trainer:
     ) -> tuple[Tensor, Tensor]:
         """Weighted cross entropy of the onsets, and squared error of the velocities around them."""
         options = self.recipe.optimiser
-        onset, velocity, weight = (
-            target.to(self.device) for target in paint_targets(hits, self.recipe.slices.frames, options.target_width_frames)
-        )
+        targets = paint_targets(hits, self.recipe.slices.frames, options.target_width_frames)
+        onset, velocity, weight = (target.to(self.device) for target in targets)
         logits, strength = network(torch.from_numpy(audio).to(self.device))
         positive = torch.tensor(options.positive_weight, device=self.device)
         entropy = functional.binary_cross_entropy_with_logits(logits, onset, pos_weight=positive, reduction="none")
@@ -116,7 +115,8 @@ class Trainer:
             self.optimiser.load_state_dict(state["optimiser"])
         except Exception as error:  # torch names a damaged file in many ways
             reason = str(error).splitlines()[0]
-            raise ModelError(f"{path}: cannot resume from it ({reason}); remove the run's folder to start anew") from error
+            message = f"{path}: cannot resume from it ({reason}); remove the run's folder to start anew"
+            raise ModelError(message) from error
         self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
         return True
 
@@ -159,7 +159,8 @@ def run(
         Gets each line of the log as it is written.
     """
     recipe, started_s = trainer.recipe, time.monotonic() - trainer.elapsed_s
-    sums, audio_s = np.zeros(2), trainer.network.config.hop_length * recipe.slices.frames / trainer.network.config.rate_hz
+    config, sums = trainer.network.config, np.zeros(2)
+    audio_s = config.hop_length * recipe.slices.frames / config.rate_hz
     while trainer.step < recipe.optimiser.steps:
         numbers, ready = slices_of_step(recipe, trainer.step)
         # Renderers may work ahead by what the ring holds beyond the slices that are still drawn.
@@ -211,7 +212,7 @@ def _class_weight(options: OptimiserRecipe) -> Tensor:
 def _follow(average: DrumNetwork, network: DrumNetwork, decay: float) -> None:
     """Exponential moving average of weights and running statistics."""
     with torch.no_grad():
-        for kept, new in zip(average.state_dict().values(), network.state_dict().values()):
+        for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
             if kept.dtype.is_floating_point:
                 kept.lerp_(new, 1.0 - decay)
             else:

@@ -140,7 +140,8 @@ def _punk(rng: Generator) -> Callable[[int], list[_Hit]]:
 
     def bar_of(bar: int) -> list[_Hit]:
         kicks = [0, 3, 6, 8, 11, 14] if bar % 2 else [0, 4, 6, 8, 12]
-        return hand(bar) + [(float(s), "kick", 102.0) for s in kicks] + [(float(s), "snare", 110.0) for s in (2, 6, 10, 14)]
+        snares = [(float(s), "snare", 110.0) for s in (2, 6, 10, 14)]
+        return hand(bar) + [(float(s), "kick", 102.0) for s in kicks] + snares
 
     return bar_of
 

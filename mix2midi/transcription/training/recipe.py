@@ -144,8 +144,8 @@ def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
         raise OptionError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
     arguments = {}
     for name, value in values.items():
-        default = known[name].default_factory
-        if isinstance(default, type) and is_dataclass(default):
-            value = _build(default, value or {}, f"{where}: {name}")
+        part: Any = known[name].default_factory
+        if isinstance(part, type) and is_dataclass(part):
+            value = _build(part, value or {}, f"{where}: {name}")
         arguments[name] = tuple(value) if isinstance(value, list) else value
     return kind(**arguments)

@@ -16,9 +16,7 @@ _REACH_FRAMES = 5
 _FAMILY_OF_ROW = np.array([FAMILIES.index(p.family) if p.family in FAMILIES else -1 for p in PIECES])
 
 
-def paint_targets(
-    hits: NDArray[np.float32], frames: int, width_frames: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def paint_targets(hits: NDArray[np.float32], frames: int, width_frames: float) -> tuple[Tensor, Tensor, Tensor]:
     """Soft bumps where the hits are.
 
     Parameters
@@ -45,7 +43,7 @@ def paint_targets(
     onset = np.zeros((hits.shape[0], pieces + len(FAMILIES), frames + 2 * _REACH_FRAMES), dtype=np.float32)
     velocity = np.zeros((hits.shape[0], pieces, frames + 2 * _REACH_FRAMES), dtype=np.float32)
     around = np.arange(-_REACH_FRAMES + 1, _REACH_FRAMES)
-    for item, place in zip(*np.nonzero(hits[:, :, 1] >= 0)):
+    for item, place in zip(*np.nonzero(hits[:, :, 1] >= 0), strict=True):
         frame, row, strength = hits[item, place, 0], int(hits[item, place, 1]), hits[item, place, 2] / 127.0
         columns = round(float(frame)) + around
         columns = columns[(columns >= -_REACH_FRAMES) & (columns < frames + _REACH_FRAMES)]

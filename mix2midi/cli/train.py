@@ -1,0 +1,85 @@
+"""`mix2midi train` and what belongs to it: company for the drums, songs to be judged by, thresholds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mix2midi.cli import options
+
+TRAIN_EXAMPLES = """\
+Examples:
+  mix2midi train mix2midi/configs/transcriber.yaml --data data/ --run runs/first
+  mix2midi train recipe.yaml --data data/ --run runs/first --steps 500     try a recipe
+The same command again takes up a run that was stopped.
+"""
+TUNE_EXAMPLES = """\
+Examples:
+  mix2midi tune runs/first/weights.safetensors songs/ more-songs/ -o mine.safetensors
+  mix2midi tune w.safetensors mdb/ --input drums.flac --input mix.flac -o mine.safetensors
+"""
+VALIDATION_EXAMPLES = """\
+Examples:
+  mix2midi validation-songs mix2midi/configs/transcriber.yaml --data data/ -o songs/ --songs 16 --view mix
+"""
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="Training recipe (YAML).")]
+DataFolder = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder that the recipe's paths start in.")]
+
+
+def train_command(
+    recipe: RecipeFile,
+    data: DataFolder = Path("data"),
+    run: Annotated[
+        Path, typer.Option("--run", metavar="DIR", help="Folder of the run: checkpoint, log, weights.")
+    ] = Path("runs/transcriber"),
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Stop after this step instead of the recipe's last.")
+    ] = None,
+    device: options.DeviceName = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Train the transcriber from a recipe; a run that was stopped is taken up again."""
+    from mix2midi.device import resolve_device
+    from mix2midi.transcription.training.train import train
+
+    def report(line: dict[str, object]) -> None:
+        if not quiet:
+            typer.echo("  ".join(f"{name} {value}" for name, value in line.items() if value != ""), err=True)
+
+    typer.echo(train(recipe, data, run, device=resolve_device(device), steps=steps, report=report))
+
+
+def tune_command(
+    weights: Annotated[Path, typer.Argument(metavar="WEIGHTS", help="Weights that `mix2midi train` wrote.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER", help="Sets of songs with references.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Weights with the new thresholds.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME", help="File name of each song's audio; each name makes a set."),
+    ] = None,
+    device: options.DeviceName = "auto",
+) -> None:
+    """Choose the thresholds of trained weights on whole songs."""
+    from mix2midi.device import resolve_device
+    from mix2midi.pipeline.tune import tune
+
+    picking = tune(weights, folders, output, inputs or [None], resolve_device(device))
+    for curve, threshold in picking.thresholds.items():
+        typer.echo(f"{curve:12s}{threshold:.2f}")
+
+
+def validation_songs_command(
+    recipe: RecipeFile,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the songs go.")],
+    data: DataFolder = Path("data"),
+    songs: Annotated[int, typer.Option("--songs", min=1, help="Number of songs of 30 s.")] = 16,
+    view: Annotated[str, typer.Option("--view", help="clean, mix or separated.")] = "clean",
+) -> None:
+    """Render songs with known drum parts on the kits that a recipe leaves out of training."""
+    from mix2midi.pipeline.validation_songs import render_validation_songs
+
+    for path in render_validation_songs(recipe, data, output, songs, view):
+        typer.echo(path)
