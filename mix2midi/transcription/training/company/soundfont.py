@@ -21,11 +21,12 @@ from mix2midi.transcription.training.company.score import Rng, Score
 from mix2midi.units import seconds_to_samples, unit_to_velocity
 
 RATE_HZ = 44100
-DRUM_CHANNEL = 9
-MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != DRUM_CHANNEL)
+# Players sit on MIDI channels 0 to 8, below the drum channel.
+MAX_PLAYERS = 9
 # Timpani, orchestra hit, and the General MIDI percussion and effects groups hold drums or noises like them.
 FORBIDDEN_PROGRAMS = frozenset({47, 55, 112, 113, 114, 115, 116, 117, 118, 119, 125, 126, 127})
 _FLUID_OK = 0
+_BLOCK = 64
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def _library() -> ctypes.CDLL | None:
     for function in ("add_sfont", "remove_sfont"):
         getattr(library, f"fluid_synth_{function}").argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.delete_fluid_synth.argtypes = [ctypes.c_void_p]
-    pointers = ctypes.POINTER(ctypes.POINTER(ctypes.c_float))
+    pointers = ctypes.c_void_p
     arguments = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, pointers, ctypes.c_int, pointers]
     library.fluid_synth_process.argtypes = arguments
     # Missing programs are replaced by the piano; the library's warnings about it would flood the terminal.
@@ -79,13 +80,13 @@ class _Font:
     number: int
 
 
-def _new_synth(library: ctypes.CDLL) -> ctypes.c_void_p:
+def _new_synth(library: ctypes.CDLL, n_outputs: int = 1) -> ctypes.c_void_p:
     settings = library.new_fluid_settings()
     for name, number in ((b"synth.sample-rate", float(RATE_HZ)), (b"synth.gain", 0.4)):
         library.fluid_settings_setnum(settings, name, number)
     for name, count in (
-        (b"synth.audio-channels", 16),
-        (b"synth.audio-groups", 16),
+        (b"synth.audio-channels", n_outputs),
+        (b"synth.audio-groups", n_outputs),
         (b"synth.reverb.active", 0),
         (b"synth.chorus.active", 0),
         (b"synth.dynamic-sample-loading", 1),
@@ -118,7 +119,7 @@ def render_players(
     Parameters
     ----------
     players : sequence of Player
-        At most 15; programs of drums are refused.
+        At most 9; programs of drums are refused.
     jitter_s : float
         Standard deviation of the players' timing.
 
@@ -136,24 +137,23 @@ def render_players(
     font = _loaded_font(soundfont)
     library = font.library
     # A synthesiser that has played starts the next clip's voices differently: take a new one each time.
-    synth = _new_synth(library)
+    synth = _new_synth(library, len(players))
     library.fluid_synth_add_sfont(synth, font.handle)
-    for channel, player in zip(MELODIC_CHANNELS, players, strict=False):
+    for channel, player in enumerate(players):
         # Pinned samples stay decoded from clip to clip: unpacking them takes longer than playing.
         library.fluid_synth_pin_preset(font.keeper, font.number, 0, player.program)
         library.fluid_synth_program_change(synth, channel, player.program)
     events = _events(score, players, rng, jitter_s)
     n_samples = seconds_to_samples(score.duration_s, RATE_HZ)
-    stereo = _process(library, synth, events, n_samples)
+    stereo = _process(library, synth, events, len(players), n_samples)
     library.fluid_synth_remove_sfont(synth, font.handle)
     library.delete_fluid_synth(synth)
-    used = [2 * channel for channel in MELODIC_CHANNELS[: len(players)]]
-    return np.stack([0.5 * (stereo[index] + stereo[index + 1]) for index in used])
+    return 0.5 * (stereo[0::2] + stereo[1::2])
 
 
 def _check_players(players: Sequence[Player]) -> None:
-    if not 0 < len(players) <= len(MELODIC_CHANNELS):
-        raise OptionError(f"{len(players)} players for one soundfont pass; give 1 to {len(MELODIC_CHANNELS)}")
+    if not 0 < len(players) <= MAX_PLAYERS:
+        raise OptionError(f"{len(players)} players for one soundfont pass; give 1 to {MAX_PLAYERS}")
     for player in players:
         if player.program in FORBIDDEN_PROGRAMS or not 0 <= player.program <= 127:
             raise OptionError(f"General MIDI program {player.program} is a drum or unknown; choose another")
@@ -165,7 +165,7 @@ def _events(
     """(sample, is_on, channel, pitch, velocity), sorted; offs come before ons at the same sample."""
     last = score.n_beats - 1e-3
     events = []
-    for channel, player in zip(MELODIC_CHANNELS, players, strict=False):
+    for channel, player in enumerate(players):
         for start_beat, length_beats, pitch, strength in player.notes:
             shift_s = rng.normal(0.0, jitter_s)
             start_s = max(0.0, score.seconds(start_beat) + shift_s)
@@ -177,23 +177,27 @@ def _events(
 
 
 def _process(
-    library: ctypes.CDLL, synth: ctypes.c_void_p, events: Sequence[tuple[int, int, int, int, int]], n_samples: int
+    library: ctypes.CDLL,
+    synth: ctypes.c_void_p,
+    events: Sequence[tuple[int, int, int, int, int]],
+    n_players: int,
+    n_samples: int,
 ) -> NDArray[np.float32]:
-    stereo = np.zeros((32, n_samples), dtype=np.float32)
-    base, stride = stereo.ctypes.data, stereo.strides[0]
-    pointer = ctypes.POINTER(ctypes.c_float)
-    outputs = (pointer * 32)()
-    address = [base + index * stride for index in range(32)]
+    """Sound of all outputs, left and right in turn [2 * player, samples]; events act at whole blocks, as inside."""
+    stereo = np.zeros((2 * n_players, n_samples), dtype=np.float32)
+    rows = stereo.ctypes.data + stereo.strides[0] * np.arange(2 * n_players, dtype=np.uint64)
     done = 0
-    for sample, is_on, channel, pitch, velocity in [*events, (n_samples, -1, 0, 0, 0)]:
-        until = min(sample, n_samples)
+    for sample, is_on, channel, pitch, velocity in events:
+        until = min(sample // _BLOCK * _BLOCK, n_samples)
         if until > done:
-            for index in range(32):
-                outputs[index] = ctypes.cast(address[index] + 4 * done, pointer)
-            library.fluid_synth_process(synth, until - done, 0, None, 32, outputs)
+            addresses = rows + np.uint64(4 * done)
+            library.fluid_synth_process(synth, until - done, 0, None, 2 * n_players, addresses.ctypes.data)
             done = until
-        if is_on == 1:
+        if is_on:
             library.fluid_synth_noteon(synth, channel, pitch, velocity)
-        elif is_on == 0:
+        else:
             library.fluid_synth_noteoff(synth, channel, pitch)
+    if n_samples > done:
+        addresses = rows + np.uint64(4 * done)
+        library.fluid_synth_process(synth, n_samples - done, 0, None, 2 * n_players, addresses.ctypes.data)
     return stereo
