@@ -266,12 +266,14 @@ def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_batch_can_be_learnt(renderer: SliceRenderer, data: Path, tmp_path: Path) -> None:
-    recipe = replace(load_recipe(data / "recipe.yaml"), optimiser=OptimiserRecipe(steps=1000, warmup_steps=5))
+    recipe = replace(
+        load_recipe(data / "recipe.yaml"), optimiser=OptimiserRecipe(steps=1000, warmup_steps=5, learning_rate=0.02)
+    )
     ring = SliceRing(tmp_path / "slices", 24, renderer.samples)
     ring.put(0, *renderer.render(0))
     trainer = Trainer(recipe, tmp_path)
     batch = ring.get(np.zeros(2, dtype=np.int64))
-    losses = [sum(trainer.learn(*batch)) for _ in range(40)]
+    losses = [sum(trainer.learn(*batch)) for _ in range(60)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 

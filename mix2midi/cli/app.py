@@ -11,17 +11,21 @@ from typing import Annotated, Any
 import typer
 
 from mix2midi import __version__
-from mix2midi.cli import convert, evaluate
+from mix2midi.cli import convert, evaluate, train
 from mix2midi.cli.convert import convert_command
 from mix2midi.cli.evaluate import evaluate_command
 from mix2midi.cli.group import CommandGroup, PanelCommand
 from mix2midi.cli.models import models_app
+from mix2midi.cli.train import train_command, tune_command, validation_songs_command
 
 #: Every command: its name, its function, and examples for its help page. To add one: a module in this folder and a
 #: line here. The module imports at its head only what is quick to import, and the rest inside the function.
 COMMANDS: tuple[tuple[str, Callable[..., None], str | None], ...] = (
     ("convert", convert_command, convert.EXAMPLES),
     ("evaluate", evaluate_command, evaluate.EXAMPLES),
+    ("train", train_command, train.TRAIN_EXAMPLES),
+    ("tune", tune_command, train.TUNE_EXAMPLES),
+    ("validation-songs", validation_songs_command, train.VALIDATION_EXAMPLES),
 )
 
 app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

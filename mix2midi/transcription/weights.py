@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mix2midi.errors import ModelError
+from mix2midi.files import atomic_write
 
 if TYPE_CHECKING:
     from mix2midi.transcription.network import DrumNetwork
@@ -37,8 +38,14 @@ class Weights:
 
 
 def save_weights(weights: Weights, path: Path) -> None:
-    """Write weights to a safetensors file; the header holds the settings as JSON."""
-    from safetensors.torch import save_file
+    """Write weights to a safetensors file; the header holds the settings as JSON.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    from safetensors.torch import save
 
     metadata = {
         "format": _FORMAT,
@@ -47,9 +54,9 @@ def save_weights(weights: Weights, path: Path) -> None:
         "notes": json.dumps(weights.notes),
     }
     state = {key: value.detach().cpu().contiguous() for key, value in weights.network.state_dict().items()}
-    partial = path.with_name(path.name + ".part")
-    save_file(state, partial, metadata=metadata)
-    partial.replace(path)
+    # Not save_file, which leaves the file readable by its owner alone.
+    with atomic_write(path) as partial:
+        partial.write_bytes(save(state, metadata=metadata))
 
 
 def load_weights(path: Path | None = None) -> Weights:
