@@ -66,7 +66,8 @@ def test_drums_sound_exactly_where_the_hits_are(data: Path) -> None:
     kit = draw_kit(np.random.default_rng(1), library)
     onset_s = np.array([0.1, 0.6, 1.1])
     rows = np.array([ROW_OF_PIECE[key] for key in ("kick", "snare", "closed_hat")])
-    audio = render_drums(np.random.default_rng(2), Hits(onset_s, rows, np.full(3, 100.0)), kit, 1.5)
+    audio, heard = render_drums(np.random.default_rng(2), Hits(onset_s, rows, np.full(3, 100.0)), kit, 1.5)
+    assert heard.all()
     for start_s in onset_s:
         start = round(start_s * RATE_HZ)
         assert np.abs(audio[start - 200 : start - 10]).max() < 0.2 * np.abs(audio[start : start + 400]).max()
@@ -76,10 +77,19 @@ def test_harder_hits_are_louder(data: Path) -> None:
     kit = draw_kit(np.random.default_rng(1), KitLibrary(data / "kits"))
     row = np.array([ROW_OF_PIECE["snare"]])
     levels = [
-        rms(render_drums(np.random.default_rng(2), Hits(np.array([0.0]), row, np.array([v])), kit, 0.5))
+        rms(render_drums(np.random.default_rng(2), Hits(np.array([0.0]), row, np.array([v])), kit, 0.5)[0])
         for v in (20.0, 60.0, 120.0)
     ]
     assert levels == sorted(levels) and levels[2] > 3 * levels[0]
+
+
+def test_what_cannot_be_heard_is_not_asked_for(data: Path) -> None:
+    kit = draw_kit(np.random.default_rng(1), KitLibrary(data / "kits"))
+    rows = np.array([ROW_OF_PIECE[key] for key in ("snare", "mid_tom", "cowbell")])
+    hits = Hits(np.array([0.2, 0.2, 0.4]), rows, np.array([127.0, 2.0, 100.0]))
+    _, heard = render_drums(np.random.default_rng(2), hits, kit, 0.6)
+    assert heard.tolist() == [True, False, False], "drowned by the snare; not in the library at all"
+    assert hits.where(heard).row.tolist() == [ROW_OF_PIECE["snare"]]
 
 
 def test_left_out_kits_are_only_heard_in_validation(data: Path) -> None:
@@ -189,7 +199,7 @@ def test_ring_returns_what_was_put(tmp_path: Path) -> None:
 
 
 def test_steps_draw_from_rendered_slices_only() -> None:
-    recipe = Recipe(slices=SliceRecipe(capacity=40, first=10, fresh_per_step=2.0))
+    recipe = Recipe(slices=SliceRecipe(capacity=40, first=10, window=20, fresh_per_step=2.0))
     for step in range(200):
         numbers, ready = slices_of_step(recipe, step)
         assert numbers.max() < ready and numbers.min() >= max(0, ready - 20)

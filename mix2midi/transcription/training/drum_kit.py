@@ -133,7 +133,7 @@ def draw_kit(rng: Generator, library: KitLibrary) -> dict[int, Voice]:
     }
 
 
-_SHORTEST_DECAY_S = {"kick": 0.08, "snare": 0.05, "toms": 0.12, "hats": 0.02, "cymbals": 0.15, "percussion": 0.05}
+_SHORTEST_DECAY_S = {"kick": 0.08, "snare": 0.05, "toms": 0.12, "hats": 0.02, "cymbals": 0.5, "percussion": 0.05}
 _TUNING_SEMITONES = {"kick": 1.5, "snare": 1.5, "toms": 2.0, "hats": 0.8, "cymbals": 1.2, "percussion": 1.5}
 
 

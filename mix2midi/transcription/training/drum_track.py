@@ -8,13 +8,18 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mix2midi.drums import PIECES
 from mix2midi.transcription.training.drum_kit import Voice
 from mix2midi.transcription.training.kits import RATE_HZ
 from mix2midi.transcription.training.performances import ROW_OF_PIECE, Performance
 
+#: How often a slice goes without a family of drums, so that no drum is heard for the company it usually keeps.
+_ABSENT = {"kick": 0.06, "snare": 0.08, "hats": 0.2, "cymbals": 0.15, "toms": 0.05}
 _HAT_ROWS = [ROW_OF_PIECE[key] for key in ("closed_hat", "pedal_hat", "open_hat")]
 _OPEN_HAT = ROW_OF_PIECE["open_hat"]
 _CHOKE_FADE = int(0.03 * RATE_HZ)
+_ATTACK_SAMPLES = int(0.04 * RATE_HZ)
+_DROWNED = 10.0 ** (-20.0 / 10.0)  # a hit 20 dB below the rest of the drums, at low and at high frequencies
 #: Before a slice begins, its drums have been ringing for this long.
 LEAD_IN_S = 3.0
 #: What is played on another drum than written, and how often: (from, to, share of slices).
@@ -51,6 +56,10 @@ class Hits:
     row: NDArray[np.int64]
     velocity: NDArray[np.float64]
 
+    def where(self, wanted: NDArray[np.bool_]) -> Hits:
+        """The hits for which `wanted` [shape=(hits,)] is true."""
+        return Hits(self.onset_s[wanted], self.row[wanted], self.velocity[wanted])
+
 
 def cut_hits(rng: Generator, performance: Performance, duration_s: float, speed: float, start_s: float) -> Hits:
     """Hits of a stretch of a performance that starts at `start_s` of the sped-up part and lasts `duration_s`."""
@@ -60,6 +69,9 @@ def cut_hits(rng: Generator, performance: Performance, duration_s: float, speed:
     for source, target, share in _SWAPS:
         if rng.random() < share:
             row[row == ROW_OF_PIECE[source]] = ROW_OF_PIECE[target]
+    absent = [family for family, share in _ABSENT.items() if rng.random() < share]
+    present = np.array([PIECES[r].family not in absent for r in row], dtype=bool)
+    onset_s, row, velocity = onset_s[inside][present], row[present], velocity[present]
     toms = [ROW_OF_PIECE[key] for key in ("high_tom", "mid_tom", "low_tom")]
     if rng.random() < 0.15:  # the same fill on other toms
         order = rng.permutation(toms)
@@ -67,8 +79,8 @@ def cut_hits(rng: Generator, performance: Performance, duration_s: float, speed:
     if rng.random() < 0.1:  # a lighter or heavier hand
         velocity = np.clip(velocity * rng.uniform(0.5, 1.3), 3, 127)
     if rng.random() < 0.06:  # somebody else plays along on a percussion instrument
-        return _with_percussion(rng, Hits(onset_s[inside], row, velocity), performance.tempo_bpm * speed, duration_s)
-    return Hits(onset_s[inside], row, velocity)
+        return _with_percussion(rng, Hits(onset_s, row, velocity), performance.tempo_bpm * speed, duration_s)
+    return Hits(onset_s, row, velocity)
 
 
 def _with_percussion(rng: Generator, hits: Hits, tempo_bpm: float, duration_s: float) -> Hits:
@@ -83,19 +95,23 @@ def _with_percussion(rng: Generator, hits: Hits, tempo_bpm: float, duration_s: f
     return Hits(onset_s[order], rows[order], velocity[order])
 
 
-def render_drums(rng: Generator, hits: Hits, kit: dict[int, Voice], duration_s: float) -> NDArray[np.float32]:
+def render_drums(
+    rng: Generator, hits: Hits, kit: dict[int, Voice], duration_s: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Play hits on a kit.
-
-    Hits of pieces that the kit lacks make no sound: callers drop them from the target with `playable`.
 
     Returns
     -------
-    ndarray [shape=(samples,), float32]
+    audio : ndarray [shape=(samples,), float32]
         Mono at `kits.RATE_HZ`; the onsets lie exactly where `hits` says, rounded to a sample.
+    heard : ndarray [shape=(hits,), bool]
+        False for hits of pieces that the kit lacks, and for those that drown in the other drums: whoever is asked to
+        find what nobody can hear learns to guess it from its neighbours.
     """
     lead_in = int(LEAD_IN_S * RATE_HZ)
     audio = np.zeros(lead_in + int(round(duration_s * RATE_HZ)), dtype=np.float32)
     starts = np.rint(hits.onset_s * RATE_HZ).astype(np.int64) + lead_in
+    own = np.zeros((len(starts), 2))
     for index, (start, row, velocity) in enumerate(zip(starts, hits.row, hits.velocity, strict=True)):
         if row not in kit or start < 0 or start >= len(audio):
             continue
@@ -104,13 +120,16 @@ def render_drums(rng: Generator, hits: Hits, kit: dict[int, Voice], duration_s: 
             sample = _choked(sample, starts, hits.row, index)
         stop = min(len(audio), start + len(sample))
         audio[start:stop] += np.float32(gain) * sample[: stop - start]
-    return audio[lead_in:]
+        own[index] = gain**2 * _attack_energies(sample)
+    whole = np.array([_attack_energies(audio[max(0, start) :]) for start in starts]).reshape(-1, 2)
+    heard = (own > _DROWNED * whole).any(axis=1)
+    return audio[lead_in:], heard
 
 
-def playable(hits: Hits, kit: dict[int, Voice]) -> Hits:
-    """The hits that a kit has a sound for."""
-    there = np.isin(hits.row, list(kit))
-    return Hits(hits.onset_s[there], hits.row[there], hits.velocity[there])
+def _attack_energies(audio: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Energy of the first moments, as it is and with its highs lifted: hats live above what drowns them."""
+    attack = audio[:_ATTACK_SAMPLES]
+    return np.array([np.sum(np.square(attack)), np.sum(np.square(np.diff(attack, 2)))], dtype=np.float64)
 
 
 def _choked(

@@ -135,7 +135,7 @@ def slices_of_step(recipe: Recipe, step: int) -> tuple[NDArray[np.int64], int]:
     They depend on the recipe and the step alone, so a run that was killed goes on as if it had not been.
     """
     ready = recipe.slices.first + int(step * recipe.slices.fresh_per_step)
-    oldest = max(0, ready - recipe.slices.capacity // 2)
+    oldest = max(0, ready - recipe.slices.window)
     rng = np.random.default_rng([recipe.seed, 2**31, step])
     return rng.integers(oldest, ready, recipe.optimiser.batch_size), ready
 
@@ -163,8 +163,8 @@ def run(
     audio_s = config.hop_length * recipe.slices.frames / config.rate_hz
     while trainer.step < recipe.optimiser.steps:
         numbers, ready = slices_of_step(recipe, trainer.step)
-        # Renderers may work ahead by what the ring holds beyond the slices that are still drawn.
-        workers.want(ready + recipe.slices.capacity // 4)
+        # Renderers may work ahead by half of what the ring holds beyond the slices that are still drawn.
+        workers.want(ready + (recipe.slices.capacity - recipe.slices.window) // 2)
         sums += trainer.learn(*ring.get(numbers, workers.check))
         trainer.elapsed_s = time.monotonic() - started_s
         if trainer.step % recipe.checkpoint_every == 0 or trainer.step == recipe.optimiser.steps:

@@ -34,6 +34,8 @@ class SliceRecipe:
         Slices that lie ready on disk; the oldest are replaced by new ones while training runs.
     first : int
         Slices that are rendered before the first step.
+    window : int
+        Of these most recent slices a batch is drawn; the rest of the capacity is room for working ahead.
     fresh_per_step : float
         New slices for each step of the optimiser.
     views : mapping
@@ -51,6 +53,7 @@ class SliceRecipe:
     frames: int = 1376
     capacity: int = 6000
     first: int = 400
+    window: int = 1500
     fresh_per_step: float = 2.5
     views: Mapping[str, float] = field(default_factory=lambda: {"clean": 0.34, "mix": 0.33, "separated": 0.33})
     company_db: float = -2.0

@@ -20,7 +20,7 @@ from mix2midi.transcription.level import reference_gain, window_levels_db
 from mix2midi.transcription.network import NetworkConfig
 from mix2midi.transcription.training.company_pool import Clip, CompanyPool
 from mix2midi.transcription.training.drum_kit import draw_kit
-from mix2midi.transcription.training.drum_track import Hits, cut_hits, playable, render_drums
+from mix2midi.transcription.training.drum_track import Hits, cut_hits, render_drums
 from mix2midi.transcription.training.effects import produce
 from mix2midi.transcription.training.kits import RATE_HZ, KitLibrary
 from mix2midi.transcription.training.patterns import generate_pattern
@@ -66,8 +66,8 @@ class SliceRenderer:
         clip = self.company.draw(rng) if self.company and self.company.clips and view != "clean" else None
         hits, company_start_s = self._draw_hits(rng, clip, duration_s)
         kit = draw_kit(rng, self.library)
-        hits = playable(hits, kit)
-        drums = render_drums(rng, hits, kit, duration_s)[: self.samples]
+        drums, heard = render_drums(rng, hits, kit, duration_s)
+        hits, drums = hits.where(heard), drums[: self.samples]
         audio = self._produce(rng, view, drums, clip, company_start_s)
         return _as_int16(rng, audio), self._hit_table(hits)
 
