@@ -92,7 +92,12 @@ def missing(text: str, parts: Sequence[str | Path]) -> list[str]:
 def run_process(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a process of its own, without network."""
     return subprocess.run(
-        command(*arguments), cwd=cwd, env=process_environment(**environment), capture_output=True, text=True, check=False
+        command(*arguments),
+        cwd=cwd,
+        env=process_environment(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,16 +13,19 @@ from mix2midi.cli.convert import parse_range
 from mix2midi.postprocess import read_midi_notes
 from tests.songs import (
     QuietSeparator,
+    command,
     files_in,
     missing,
     one_line,
+    process_environment,
     run,
     run_process,
     use_separator,
     write_song,
 )
 
-HEAVY = "torch torchaudio numpy scipy librosa demucs openunmix matplotlib soundfile av mido rich mir_eval".split()
+HEAVY = ["av", "demucs", "librosa", "matplotlib", "mido", "mir_eval", "numpy"]
+HEAVY += ["openunmix", "rich", "scipy", "soundfile", "torch", "torchaudio"]
 
 
 @pytest.fixture
@@ -53,10 +57,6 @@ def test_help_page_itself_imports_nothing_heavy(tmp_path: Path) -> None:
 
 
 def _python(code: str, cwd: Path) -> str:
-    import subprocess
-
-    from tests.songs import process_environment
-
     return subprocess.run(
         [sys.executable, "-c", code], cwd=cwd, env=process_environment(), capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -253,6 +253,33 @@ def test_process_end_to_end(tmp_path: Path, stem_options: list[str]) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("a song.wav -> a song.mid\n")
     assert result.stderr == "", "no progress where stderr is no terminal, and no warnings of libraries"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_terminal_sees_progress_and_pipe_sees_results(tmp_path: Path, stem_options: list[str]) -> None:
+    import contextlib
+    import os
+    import pty
+
+    write_song(tmp_path / "song.wav")
+    terminal, far_end = pty.openpty()
+    with (tmp_path / "results").open("w") as results:
+        process = subprocess.Popen(
+            command(*stem_options, "song.wav"),
+            cwd=tmp_path,
+            env=process_environment(TERM="xterm"),
+            stdout=results,
+            stderr=far_end,
+        )
+    os.close(far_end)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux tells that nobody is left at the far end; others give b""
+        while piece := os.read(terminal, 4096):
+            shown += piece
+    os.close(terminal)
+    assert process.wait() == 0, shown
+    assert not missing(shown.decode(), ["song.wav", "transcribing", "%"])
+    assert (tmp_path / "results").read_text().startswith("song.wav -> song.mid\n")
 
 
 def test_process_prints_names_that_its_terminal_cannot(tmp_path: Path, stem_options: list[str]) -> None:

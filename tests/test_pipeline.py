@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -132,9 +131,7 @@ def test_silence_is_an_empty_midi_and_a_word(level: float, tmp_path: Path, conve
     assert read_midi_notes(tmp_path / "still.mid") == []
 
 
-def test_progress_rises_to_one_in_each_stage(
-    song: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_progress_rises_to_one_in_each_stage(song: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_separator(monkeypatch, QuietSeparator())
     told: list[tuple[str, float]] = []
     Converter(weights=tiny_weights, device="cpu").convert(

@@ -6,6 +6,7 @@ which libsndfile calls, prints its complaints about junk and missing frames stra
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,7 +42,7 @@ def probe_sndfile(path: Path) -> AudioFormat | None:
         if not file.read(4).startswith(_MAGIC):
             return None
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(_name_of(path)) as file:
             if _is_cut_off(file):
                 raise truncated_error(path)
             if file.frames > _MAX_FRAMES:
@@ -60,7 +61,7 @@ def decode_sndfile(path: Path) -> Iterator[NDArray[np.float32]]:
         If the file is damaged or shorter than its header says.
     """
     n_samples = 0
-    with soundfile.SoundFile(path) as file:
+    with soundfile.SoundFile(_name_of(path)) as file:
         while True:
             try:
                 chunk = file.read(CHUNK_LENGTH, dtype="float32", always_2d=True)
@@ -72,6 +73,11 @@ def decode_sndfile(path: Path) -> Iterator[NDArray[np.float32]]:
             yield chunk.T
         if file.frames - n_samples > MAX_MISSING_S * file.samplerate:
             raise truncated_error(path)
+
+
+def _name_of(path: Path) -> Path | bytes:
+    """A path as soundfile takes it: of names whose bytes are no text, which Linux allows, it takes the bytes alone."""
+    return path if os.name == "nt" else os.fsencode(path)
 
 
 def _is_cut_off(file: soundfile.SoundFile) -> bool:

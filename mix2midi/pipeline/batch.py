@@ -164,7 +164,7 @@ def run_jobs(
 
 def _find_songs(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[Failure]]:
     """Songs with their paths inside the folder that was named, each once; and folders without songs."""
-    found: dict[Path, tuple[Path, Path]] = {}
+    found: dict[str, tuple[Path, Path]] = {}
     failures = []
     for path in inputs:
         try:
@@ -174,7 +174,7 @@ def _find_songs(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[F
             continue
         for song in _without_saved_stems(songs) if path.is_dir() else songs:
             inner = song.relative_to(path) if path.is_dir() else Path(song.name)
-            found.setdefault(song.resolve(), (song, inner))
+            found.setdefault(os.path.realpath(song), (song, inner))
     return list(found.values()), failures
 
 

@@ -19,6 +19,8 @@ from mix2midi.units import seconds_to_frames, seconds_to_samples
 #: Songs up to this length are drawn whole; more would be too dense to read.
 WHOLE_SONG_S = 30.0
 EXCERPT_S = 20.0
+#: Less than this is drawn of no song, even where its stated length was an overestimate.
+SHORTEST_S = 0.01
 #: Drums whose activation stays below are not drawn, unless a note or the reference has them.
 FAINT_ACTIVATION = 0.2
 #: Half-width of the window in which an estimated and a true hit are the same, the field's usual one.
@@ -51,7 +53,8 @@ class Comparison:
 def choose_span(duration_s: float, notes: Sequence[DrumNote], range_s: tuple[float, float] | None = None) -> Span:
     """The part of a song to draw: as asked for, else all of a short song, else where its notes begin."""
     if range_s is not None:
-        return Span(range_s[0], min(range_s[1], duration_s))
+        start_s = min(range_s[0], max(0.0, duration_s - SHORTEST_S))
+        return Span(start_s, max(start_s + SHORTEST_S, min(range_s[1], duration_s)))
     if duration_s <= WHOLE_SONG_S:
         return Span(0.0, duration_s)
     first_s = float(np.floor(notes[0].onset_s)) if notes else 0.0
