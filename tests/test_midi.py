@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError, OutputError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.postprocess import read_midi_notes, write_midi
+from mix2midi.postprocess import MidiLayout, read_midi_notes, write_midi
 
 GOLDEN = Path(__file__).parent / "golden"
 song = runpy.run_path(str(GOLDEN / "make_midi.py"))["song"]
@@ -82,7 +82,7 @@ def assert_same_onsets(read: list[tuple[float, int]], notes: list[DrumNote], tol
 @writing_files
 def test_every_reader_finds_every_onset_within_half_a_tick(tmp_path, read, notes, tempo_bpm, ppq):
     path = tmp_path / "song.mid"
-    write_midi(transcription_of(notes, tempo_bpm), path, ppq=ppq)
+    write_midi(transcription_of(notes, tempo_bpm), path, layout=MidiLayout(ppq=ppq))
     half_tick_s = round(60e6 / tempo_bpm) / 1e6 / ppq / 2
     # symusic keeps seconds as 32-bit floats: 0.03 ms at ten minutes.
     slack_s = 4e-5 if read is symusic_onsets else 1e-9

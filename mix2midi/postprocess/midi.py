@@ -6,45 +6,98 @@ pretty_midi and symusic sort, merge or round for their own purposes. Those two c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
 from pathlib import Path
+from typing import TypeAlias
 
 import mido
 
 from mix2midi.errors import OptionError
 from mix2midi.files import atomic_write
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.postprocess.tempo_map import SignatureEvent, TempoEvent, TempoMap, TickClock
+from mix2midi.postprocess.note_maps import NoteMap
+from mix2midi.postprocess.tempo_map import TempoEvent, TempoMap, TickClock
 
-DEFAULT_PPQ = 960
+#: A message and its tick from the start of the file.
+_Event: TypeAlias = tuple[int, "mido.Message | mido.MetaMessage"]
+
 #: Drum samplers ignore where a note ends; this length is what other tools write and what a piano roll shows well.
 NOTE_LENGTH_S = 0.05
-#: General MIDI's channel 10, counted from 0.
-DRUM_CHANNEL = 9
+#: General MIDI's channel for drums, counted from 1.
+DRUM_CHANNEL = 10
 #: Tempo of a file that does not state one.
 DEFAULT_MICROSECONDS = 500_000
+#: Multiples of this hold triplets and thirty-seconds exactly; the file format ends at 32767.
+PPQ_STEP, MAX_PPQ = 24, 15360
+#: All drums in one track, or a track for each.
+TRACKS = ("one", "per-drum")
+
+
+@dataclass(frozen=True, slots=True)
+class MidiLayout:
+    """How a MIDI file is built.
+
+    Attributes
+    ----------
+    format : int
+        1: a conductor track and drum tracks. 0: everything in one track.
+    ppq : int
+        Ticks per quarter note, a multiple of 24 up to 15360.
+    channel : int
+        1 to 16.
+    tracks : str
+        One of `TRACKS`.
+
+    Raises
+    ------
+    OptionError
+        A value is not known or out of range, or format 0 is to have several tracks.
+    """
+
+    format: int = 1
+    ppq: int = 960
+    channel: int = DRUM_CHANNEL
+    tracks: str = "one"
+
+    def __post_init__(self) -> None:
+        if self.format not in (0, 1):
+            raise OptionError(f"MIDI format {self.format} is not written; choose 0 or 1")
+        if self.ppq % PPQ_STEP or not PPQ_STEP <= self.ppq <= MAX_PPQ:
+            raise OptionError(f"{self.ppq} ticks per quarter is not possible; give a multiple of 24 up to {MAX_PPQ}")
+        if not 1 <= self.channel <= 16:
+            raise OptionError(f"MIDI channel {self.channel} does not exist; give 1 to 16")
+        if self.tracks not in TRACKS:
+            raise OptionError(f"tracks {self.tracks!r} is not known; choose one of {', '.join(TRACKS)}")
+        if self.format == 0 and self.tracks != "one":
+            raise OptionError("MIDI format 0 has a single track; choose format 1 for a track per drum")
 
 
 @dataclass(frozen=True, slots=True)
 class _Hit:
-    """One note in ticks, ready to be written."""
+    """One note in ticks, ready to be written; `drum` names the drum that it came from."""
 
     start: int
     end: int
     note: int
     velocity: int
+    drum: str
 
 
 def write_midi(
-    transcription: Transcription, path: Path | str, *, tempo_map: TempoMap | None = None, ppq: int = DEFAULT_PPQ
+    transcription: Transcription,
+    path: Path | str,
+    *,
+    tempo_map: TempoMap | None = None,
+    note_map: NoteMap | None = None,
+    layout: MidiLayout | None = None,
 ) -> None:
-    """Write the drum part as a MIDI file of type 1: a conductor track and one drum track on channel 10.
+    """Write the drum part as a MIDI file.
 
-    Every onset lies on the tick nearest to its time. Two hits of one drum on the same tick become the louder of them,
-    since MIDI cannot hold both.
+    Every onset lies on the tick nearest to its time, whatever the tempo map. Two hits of one note on the same tick
+    become the louder of them, since MIDI cannot hold both.
 
     Parameters
     ----------
@@ -53,81 +106,98 @@ def write_midi(
     path : Path or str
         Replaced when the file is complete, and only then.
     tempo_map : TempoMap, optional
-        The file's grid. It moves no onset. Default: the one tempo of the transcription, 4/4.
-    ppq : int
-        Ticks per quarter note.
+        The file's grid. Default: the one tempo of the transcription, 4/4.
+    note_map : NoteMap, optional
+        Notes of a drum library. Default: General MIDI's, as they are.
+    layout : MidiLayout, optional
+        Default: type 1, 960 ticks per quarter, one drum track on channel 10.
 
     Raises
     ------
     OutputError
         The file cannot be written there.
     OptionError
-        The tempo cannot be stored in a MIDI file.
+        The tempo cannot be stored in a MIDI file, or the library lacks a drum.
     """
+    layout = layout or MidiLayout()
     tempo_map = tempo_map or TempoMap.constant(transcription.tempo_bpm)
-    clock = TickClock(tempo_map, ppq)
-    midi = mido.MidiFile(type=1, ticks_per_beat=ppq, charset="utf-8")
-    midi.tracks.append(_conductor_track(transcription.title, tempo_map, clock))
-    midi.tracks.append(_drum_track(transcription, clock))
+    clock = TickClock(tempo_map, layout.ppq)
+    hits = list(_hits_of(transcription.notes, clock, note_map))
+    midi = mido.MidiFile(type=layout.format, ticks_per_beat=layout.ppq, charset="utf-8")
+    midi.tracks.extend(_tracks(transcription, hits, tempo_map, clock, layout))
     with atomic_write(path) as temporary:
         midi.save(temporary)
 
 
-def _conductor_track(title: str, tempo_map: TempoMap, clock: TickClock) -> mido.MidiTrack:
-    events = [(0, mido.MetaMessage("track_name", name=_encodable(title)))]
-    events += [(clock.tick_of_quarter(event.quarter), _signature_message(event)) for event in tempo_map.signatures]
-    events += [(clock.tick_of_quarter(event.quarter), _tempo_message(event)) for event in tempo_map.tempos]
-    return _track_of(sorted(events, key=lambda event: event[0]))
+def _tracks(
+    transcription: Transcription, hits: list[_Hit], tempo_map: TempoMap, clock: TickClock, layout: MidiLayout
+) -> Iterator[mido.MidiTrack]:
+    """All tracks; each ends where the song ends, so that a sequencer shows regions of the song's length."""
+    end = max([clock.tick(transcription.duration_s), *(hit.end for hit in hits)])
+    time = _time_messages(tempo_map, clock)
+    title = _encodable(transcription.title)
+    if layout.format == 0:
+        yield _track_of(title or "Drums", [*time, *_note_messages(hits, layout.channel)], end)
+        return
+    yield _track_of(title, time, 0)
+    drums = dict.fromkeys(hit.drum for hit in hits) if layout.tracks == "per-drum" else {}
+    for drum in drums or ("Drums",):
+        own = [hit for hit in hits if not drums or hit.drum == drum]
+        yield _track_of(drum, _note_messages(own, layout.channel), end)
 
 
-def _signature_message(event: SignatureEvent) -> mido.MetaMessage:
-    return mido.MetaMessage("time_signature", numerator=event.numerator, denominator=event.denominator)
+def _time_messages(tempo_map: TempoMap, clock: TickClock) -> list[_Event]:
+    """Time signatures and tempos."""
+    signatures = [
+        (
+            clock.tick_of_quarter(event.quarter),
+            mido.MetaMessage("time_signature", numerator=event.numerator, denominator=event.denominator),
+        )
+        for event in tempo_map.signatures
+    ]
+    tempos = [
+        (clock.tick_of_quarter(event.quarter), mido.MetaMessage("set_tempo", tempo=event.microseconds))
+        for event in tempo_map.tempos
+    ]
+    return signatures + tempos
 
 
-def _tempo_message(event: TempoEvent) -> mido.MetaMessage:
-    return mido.MetaMessage("set_tempo", tempo=event.microseconds)
-
-
-def _drum_track(transcription: Transcription, clock: TickClock) -> mido.MidiTrack:
-    """The notes, and an end that lies where the song ends, so that a sequencer shows a region of the song's length."""
-    hits = list(_hits_of(transcription.notes, clock))
-    end_tick = max([clock.tick(transcription.duration_s), *(hit.end for hit in hits)])
-    name = mido.MetaMessage("track_name", name="Drums")
-    return _track_of([(0, name), *_note_messages(hits), (end_tick, mido.MetaMessage("end_of_track"))])
-
-
-def _hits_of(notes: Iterable[DrumNote], clock: TickClock) -> Iterator[_Hit]:
-    """Notes on their ticks, each ending no later than the next hit of the same drum begins."""
-    loudest: dict[tuple[int, int], int] = {}
+def _hits_of(notes: Iterable[DrumNote], clock: TickClock, note_map: NoteMap | None) -> Iterator[_Hit]:
+    """Notes on their ticks, each ending no later than the next hit of the same note begins."""
+    loudest: dict[tuple[int, int], DrumNote] = {}
     for note in notes:
-        place = (note.note, clock.tick(note.onset_s))
-        loudest[place] = max(note.velocity, loudest.get(place, 0))
+        number = note.note if note_map is None else note_map.note(note.note)
+        place = (number, clock.tick(note.onset_s))
+        if place not in loudest or note.velocity > loudest[place].velocity:
+            loudest[place] = note
     places = sorted(loudest)
-    for (note_number, start), following in zip_longest(places, places[1:]):
+    for (number, start), following in zip_longest(places, places[1:]):
         end = max(start + 1, clock.tick(clock.seconds(start) + NOTE_LENGTH_S))
-        if following is not None and following[0] == note_number:
+        if following is not None and following[0] == number:
             end = min(end, following[1])
-        yield _Hit(start, end, note_number, loudest[note_number, start])
+        note = loudest[number, start]
+        yield _Hit(start, end, number, note.velocity, note.name.capitalize())
 
 
-def _note_messages(hits: Iterable[_Hit]) -> list[tuple[int, mido.Message]]:
+def _note_messages(hits: Iterable[_Hit], channel: int) -> list[_Event]:
     """Note-on and note-off by tick; at one tick what ends comes before what begins."""
     events = []
     for hit in hits:
-        on = mido.Message("note_on", channel=DRUM_CHANNEL, note=hit.note, velocity=hit.velocity)
-        off = mido.Message("note_off", channel=DRUM_CHANNEL, note=hit.note, velocity=0)
+        on = mido.Message("note_on", channel=channel - 1, note=hit.note, velocity=hit.velocity)
+        off = mido.Message("note_off", channel=channel - 1, note=hit.note, velocity=0)
         events += [(hit.start, 1, hit.note, on), (hit.end, 0, hit.note, off)]
     events.sort(key=lambda event: event[:3])
     return [(tick, message) for tick, _, _, message in events]
 
 
-def _track_of(events: Sequence[tuple[int, mido.Message | mido.MetaMessage]]) -> mido.MidiTrack:
-    """A track from messages at absolute ticks, in order; MIDI stores the distance to the message before."""
-    track = mido.MidiTrack()
+def _track_of(name: str, events: Iterable[_Event], end: int) -> mido.MidiTrack:
+    """A track from messages at absolute ticks; MIDI stores the distance to the message before."""
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name=name)])
     previous = 0
-    for tick, message in events:
+    for tick, message in sorted(events, key=lambda event: event[0]):
         track.append(message.copy(time=tick - previous))
         previous = tick
+    track.append(mido.MetaMessage("end_of_track", time=max(0, end - previous)))
     return track
 
 
@@ -163,7 +233,7 @@ def read_midi_notes(path: Path | str) -> list[tuple[float, int, int]]:
         for tick, message in _absolute(track)
         if message.type == "note_on" and message.velocity > 0
     ]
-    drums = [hit for hit in hits if hit[1].channel == DRUM_CHANNEL]
+    drums = [hit for hit in hits if hit[1].channel == DRUM_CHANNEL - 1]
     return sorted((clock.seconds(tick), message.note, message.velocity) for tick, message in drums or hits)
 
 

@@ -43,7 +43,7 @@ def estimate_tempo(notes: Sequence[DrumNote]) -> TempoEstimate:
     TempoEstimate
         120 BPM with a reason for fewer than four onsets, or hits without a period.
     """
-    onsets = _count_onsets(notes)
+    onsets = count_onsets(notes)
     if onsets < MIN_ONSETS:
         return TempoEstimate(FALLBACK_TEMPO_BPM, f"{onsets} onsets are too few to tell a tempo")
     envelope = onset_envelope(notes, ENVELOPE_FPS)
@@ -53,7 +53,7 @@ def estimate_tempo(notes: Sequence[DrumNote]) -> TempoEstimate:
     return TempoEstimate(tempo_bpm)
 
 
-def _count_onsets(notes: Sequence[DrumNote]) -> int:
+def count_onsets(notes: Sequence[DrumNote]) -> int:
     """Number of moments at which something is hit."""
     times = np.array([note.onset_s for note in notes])
     return int(times.size and 1 + np.count_nonzero(np.diff(times) > SAME_ONSET_S))

@@ -1,0 +1,209 @@
+"""Measures beats, bars, tempo, grid and swing: ``python benchmarks/musical_time.py --data ../shared/data``.
+
+Hits come from references (`--notes reference`, the default), so that this measures musical time alone, or from the
+transcriber (`--notes drums` or `--notes mix`), so that it measures the tool.
+
+- Songs: the folders of mdb-dev. Beat and downbeat F (mir_eval, 70 ms, the whole song) of the written MIDI file's grid,
+  as pretty_midi reads it.
+- Grooves: the validation split of the Groove MIDI Dataset, human playing to a metronome, with hits lost, invented and
+  moved as a transcriber does. Tempo within 4 %; time signature; hits that `1/16` at full strength puts on the sixteenth
+  they were played for.
+- Swing: straight grooves bent to a known swing, with 8 ms of scatter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import mir_eval
+import numpy as np
+import pretty_midi
+from numpy.typing import NDArray
+
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.postprocess import QuantizeOptions, quantize, tempo_map_from_beats, track_beats, write_midi
+from mix2midi.postprocess.beat_roll import ROWS
+from mix2midi.postprocess.beat_training.grooves import BEATS_PER_QUARTER, Groove, load_grooves
+from mix2midi.postprocess.beats import Beats
+from mix2midi.postprocess.lines import STRAIGHT, Swing
+from mix2midi.postprocess.swing import estimate_swing
+
+#: A note for each kind of hit of MDB Drums and each row of the beat roll.
+MDB_NOTES = {
+    "KD": 36, "SD": 38, "SDF": 38, "SDG": 38, "SDB": 38, "SDD": 38, "SDNS": 38, "SST": 37, "CHH": 42, "PHH": 44,
+    "OHH": 46, "HIT": 48, "MHT": 45, "HFT": 43, "LFT": 43, "RDC": 51, "RDB": 53, "CRC": 49, "CHC": 52, "SPC": 55,
+    "TMB": 54,
+}  # fmt: skip
+ROW_NOTES = dict(zip(ROWS, (36, 38, 45, 42, 46, 49, 51, 56), strict=True))
+SWINGS = (50.0, 54.0, 58.0, 62.0, 66.7, 70.0)
+TEMPO_TOLERANCE = 0.04
+
+
+def song_notes(folder: Path, source: str) -> tuple[list[DrumNote], float]:
+    """Hits of a song and its length in seconds."""
+    if source != "reference":
+        from mix2midi.pipeline import Converter
+
+        converter = Converter(stem_only=source == "drums", separator="auto")
+        transcription = converter.convert(folder / f"{source}.flac").transcription
+        return list(transcription.notes), transcription.duration_s
+    lines = [line.split() for line in (folder / "subclass.txt").read_text().splitlines() if line.strip()]
+    notes = [DrumNote(float(time_s), MDB_NOTES.get(name, 56), 90) for time_s, name in lines]
+    return sorted(notes), max(note.onset_s for note in notes) + 1.0
+
+
+def written_grid(
+    notes: list[DrumNote], beats: Beats, duration_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Beats and downbeats of the written file, in seconds, and its number of tempo events."""
+    tempo_map = tempo_map_from_beats(beats, first_onset_s=notes[0].onset_s)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "song.mid"
+        write_midi(Transcription(notes, duration_s), path, tempo_map=tempo_map)
+        midi = pretty_midi.PrettyMIDI(str(path))
+        return midi.get_beats(), midi.get_downbeats(), len(midi.get_tempo_changes()[0])
+
+
+def head(*names: str) -> None:
+    """Print the head of a table."""
+    print("| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|")
+
+
+def row(*values: object) -> None:
+    """Print a row of a table."""
+    cells = [f"{value:.3f}" if isinstance(value, float) else str(value) for value in values]
+    print("| " + " | ".join(cells) + " |", flush=True)
+
+
+def measure_songs(data: Path, source: str) -> None:
+    """Print beat and downbeat F of every song."""
+    head(f"song ({source})", "beat F", "downbeat F", "time signature", "tempo", "reference", "tempo events")
+    scores = []
+    for folder in sorted(path.parent for path in data.glob("mdb-dev/*/beats.txt")):
+        table = np.loadtxt(folder / "beats.txt")
+        notes, duration_s = song_notes(folder, source)
+        beats = track_beats(notes, duration_s)
+        found, bars, events = written_grid(notes, beats, duration_s)
+        end_s = table[-1, 0] + 0.2
+        f_beat = mir_eval.beat.f_measure(table[:, 0], found[found < end_s])
+        f_bar = mir_eval.beat.f_measure(table[table[:, 1] == 1, 0], bars[bars < end_s])
+        scores.append((f_beat, f_bar))
+        true_bpm = 60 / np.median(np.diff(table[:, 0]))
+        row(folder.name, f_beat, f_bar, beats.signature, beats.tempo_bpm, float(true_bpm), events)
+    row("mean", *np.mean(scores, axis=0).tolist())
+
+
+def misheard(groove: Groove, rng: np.random.Generator) -> tuple[list[DrumNote], NDArray[np.int64]]:
+    """Hits as a good transcriber reports them, and the sixteenth of each; invented ones have none (-1)."""
+    onset_s = groove.beat * 60.0 / groove.tempo_bpm
+    keep = rng.random(len(onset_s)) > 0.05
+    count = int(keep.sum())
+    moved_s = np.maximum(onset_s[keep] + rng.normal(0.0, 0.003, count), 0.0)
+    notes = list(ROW_NOTES.values())
+    steps = np.rint(groove.beat[keep] / groove_beats_per_quarter(groove) * 4).astype(int)
+    velocity = np.clip(groove.velocity[keep] + rng.normal(0, 8, count), 1, 127).astype(int)
+    hits = [
+        (DrumNote(float(t), notes[drum], int(v)), int(step))
+        for t, drum, v, step in zip(moved_s, groove.row[keep], velocity, steps, strict=True)
+    ]
+    for time_s in rng.uniform(0.0, onset_s.max(), int(0.03 * len(onset_s))):
+        hits.append((DrumNote(float(time_s), int(rng.choice(notes)), int(rng.integers(20, 60))), -1))
+    hits.sort()
+    return [note for note, _ in hits], np.array([step for _, step in hits])
+
+
+def groove_beats_per_quarter(groove: Groove) -> int:
+    """Counted beats per quarter note."""
+    return BEATS_PER_QUARTER["6-8" if groove.beats_per_bar == 6 else f"{groove.beats_per_bar}-4"]
+
+
+def measure_grooves(grooves: list[Groove]) -> None:
+    """Print how many grooves get their tempo, signature and grid."""
+    rng = np.random.default_rng(1)
+    tally: dict[str, list[tuple[bool, bool, float, float]]] = defaultdict(list)
+    for groove in grooves:
+        notes, steps = misheard(groove, rng)
+        duration_s = notes[-1].onset_s + 1.0
+        beats = track_beats(notes, duration_s)
+        quarter_bpm = groove.tempo_bpm / groove_beats_per_quarter(groove)
+        tempo_right = abs(beats.tempo_bpm / quarter_bpm - 1.0) < TEMPO_TOLERANCE
+        denominator = 8 if groove.beats_per_bar == 6 else 4
+        signature_right = str(beats.signature) == f"{groove.beats_per_bar}/{denominator}"
+        share = same_sixteenth(notes, steps, beats, quarter_bpm)
+        bars_s = np.arange(0, duration_s, 60 / groove.tempo_bpm * groove.beats_per_bar)
+        bar_f = mir_eval.beat.f_measure(bars_s, beats.downbeats_s)
+        tally[f"{groove.beats_per_bar}/{denominator}"].append((tempo_right, signature_right, share, bar_f))
+        grid = f"{beats.tempo_bpm:.1f} for {quarter_bpm:.1f}, {beats.signature}"
+        print(f"  {groove.name}: {grid}, bars {bar_f:.2f}, sixteenths {share:.3f}")
+    head("grooves", "number", "tempo right", "time signature right", "same sixteenth", "downbeat F")
+    for name, rows in tally.items():
+        row(name, len(rows), *np.mean(rows, axis=0).tolist())
+
+
+def same_sixteenth(notes: list[DrumNote], steps: NDArray[np.int64], beats: Beats, quarter_bpm: float) -> float:
+    """Share of true hits that quantising leaves on the sixteenth they were played for."""
+    marked = [DrumNote(n.onset_s, n.note, n.velocity, index / len(notes)) for index, n in enumerate(notes)]
+    moved = quantize(marked, beats, QuantizeOptions("1/16")).notes
+    found = {round(note.confidence * len(notes)): round(note.onset_s * quarter_bpm / 60.0 * 4) for note in moved}
+    return float(np.mean([found[index] == step for index, step in enumerate(steps.tolist()) if step >= 0]))
+
+
+def bent(groove: Groove, swing: Swing, rng: np.random.Generator) -> list[DrumNote]:
+    """The groove on a grid of swung notes, with a human's scatter."""
+    step = float(swing.step)
+    quarters = swing.bend(np.rint(groove.beat / step) * step)
+    onset_s = np.maximum(quarters * 60.0 / groove.tempo_bpm + rng.normal(0.0, 0.008, len(quarters)), 0.0)
+    notes = list(ROW_NOTES.values())
+    return sorted(
+        DrumNote(float(t), notes[drum], int(v)) for t, drum, v in zip(onset_s, groove.row, groove.velocity, strict=True)
+    )
+
+
+def straight_grooves(grooves: list[Groove], swing: Swing) -> Iterator[Groove]:
+    """Grooves in four that play the notes in question straight."""
+    for groove in grooves:
+        quarter_s = np.full(len(groove.beat), 60.0 / groove.tempo_bpm)
+        heard = estimate_swing(groove.beat, quarter_s, swing.step)
+        if groove.beats_per_bar == 4 and heard is not None and heard.percent < 52:
+            yield groove
+
+
+def measure_swing(grooves: list[Groove]) -> None:
+    """Print the error of the estimate by swing, on tracked beats."""
+    rng = np.random.default_rng(2)
+    head("swing", "grooves", "within 3 points", "mean error")
+    for swing in (Swing(percent, step) for step in (STRAIGHT.step, STRAIGHT.step / 2) for percent in SWINGS):
+        errors = []
+        for groove in straight_grooves(grooves, swing):
+            notes = bent(groove, swing, rng)
+            beats = track_beats(notes, notes[-1].onset_s + 1.0)
+            found = quantize(notes, beats, QuantizeOptions(swing="auto")).swing
+            same = found.step == swing.step or max(found.percent, swing.percent) <= 53.0
+            errors.append(abs(found.percent - swing.percent) if same else 25.0)
+        name = f"{swing.percent:g} % of {'eighths' if swing.step == STRAIGHT.step else 'sixteenths'}"
+        row(name, len(errors), float(np.mean(np.array(errors) <= 3.0)), float(np.mean(errors)))
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
+    parser.add_argument("--only", choices=("songs", "grooves", "swing"))
+    options = parser.parse_args()
+    if options.only in (None, "songs"):
+        measure_songs(options.data, options.notes)
+    if options.only != "songs":
+        grooves = load_grooves(options.data / "groove.zip", "validation")
+        if options.only in (None, "grooves"):
+            measure_grooves(grooves)
+        if options.only in (None, "swing"):
+            measure_swing(grooves)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""From beats on a coarse raster to beats as a musician feels them: near the hits, and even."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solveh_banded
+
+from mix2midi.notes import DrumNote
+
+#: Hits this close to a beat are played on it, if they are also closer than an eighth of a beat.
+REACH_S = 0.06
+#: Stiffness of the smoother: changes of tempo within fewer than about 16 beats are taken for a player's scatter.
+STIFFNESS = 60.0
+#: A beat without hits keeps a little of the decoder's opinion.
+UNHEARD_WEIGHT = 0.05
+#: Scatter beyond which a hit is not trusted to be on the beat.
+SCATTER_S = 0.012
+ROUNDS = 3
+
+
+def smooth_beats(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> NDArray[np.float64]:
+    """Move beats to the hits played on them, then even them out.
+
+    The smoother is Whittaker's (P. H. C. Eilers, "A perfect smoother", 2003) with second differences, so that a steady
+    tempo costs nothing; hits that stay far from the result are trusted less, round by round.
+
+    Parameters
+    ----------
+    times_s : ndarray [shape=(beats,)]
+        Rising.
+    notes : sequence of DrumNote
+        In order of onset.
+
+    Returns
+    -------
+    ndarray [shape=(beats,)]
+        Rising; the input where there are fewer than three beats.
+    """
+    if len(times_s) < 3:
+        return times_s
+    onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
+    loudness = np.array([note.velocity for note in notes], dtype=np.float64) / 127.0
+    smooth = times_s
+    for _ in range(ROUNDS):
+        target_s, weight = _hits_on_beats(smooth, onset_s, loudness)
+        weight = weight / (1.0 + ((target_s - smooth) / SCATTER_S) ** 2)
+        candidate = _whittaker(np.where(weight > 0, target_s, smooth), weight + UNHEARD_WEIGHT)
+        if np.any(np.diff(candidate) <= 0):
+            break
+        smooth = candidate
+    return smooth
+
+
+def _hits_on_beats(
+    times_s: NDArray[np.float64], onset_s: NDArray[np.float64], loudness: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean time of the hits on each beat, by loudness, and how much is known about it, 0 to 1."""
+    reach_s = np.minimum(REACH_S, np.gradient(times_s) / 8)
+    nearest = np.clip(np.searchsorted(times_s, onset_s), 1, len(times_s) - 1)
+    nearest -= onset_s - times_s[nearest - 1] < times_s[nearest] - onset_s
+    offset_s = onset_s - times_s[nearest]
+    played = np.abs(offset_s) < reach_s[nearest]
+    sums = np.bincount(nearest[played], loudness[played], len(times_s))
+    moved = np.bincount(nearest[played], (loudness * offset_s)[played], len(times_s))
+    return times_s + moved / np.maximum(sums, 1e-9), np.minimum(sums, 1.0)
+
+
+def _whittaker(target: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimise ``sum(weight * (x - target)**2) + STIFFNESS * sum(diff(x, 2)**2)``."""
+    count = len(target)
+    second = np.array([1.0, -2.0, 1.0])
+    bands = np.zeros((3, count))  # upper form of scipy: row 2 - k holds the k-th superdiagonal, shifted right by k
+    for lag in range(3):
+        for row in range(3 - lag):
+            bands[2 - lag, row + lag : count - 2 + row + lag] += STIFFNESS * second[row] * second[row + lag]
+    bands[2] += weight
+    solution: NDArray[np.float64] = solveh_banded(bands, weight * target)
+    return solution

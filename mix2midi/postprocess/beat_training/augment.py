@@ -1,0 +1,154 @@
+"""One example for training: some bars of a performance, as a transcriber might hear them in a song.
+
+What differs between a metronome-steady groove of an electronic kit and the transcription of a song: other meters,
+drift of tempo, hits that are missed, invented, mistaken for others or moved by milliseconds, a start anywhere in a bar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.postprocess.beat_roll import BEAT_FPS, ROWS, drum_roll
+from mix2midi.postprocess.beat_training.grooves import Groove
+
+_ROW = {name: row for row, name in enumerate(ROWS)}
+#: Pairs that transcribers mistake for each other.
+_CONFUSIONS = (("open_hat", "closed_hat"), ("crash", "ride"), ("ride", "closed_hat"), ("crash", "open_hat"))
+
+
+@dataclass(frozen=True)
+class Example:
+    """A drum roll and where its beats are.
+
+    Attributes
+    ----------
+    roll : ndarray [shape=(len(ROWS), frames), float32]
+    target : ndarray [shape=(2, frames), float32]
+        1 on the frames of beats and downbeats, 0.5 beside them.
+    """
+
+    roll: NDArray[np.float32]
+    target: NDArray[np.float32]
+
+
+def make_example(groove: Groove, duration_s: float, rng: np.random.Generator) -> Example:
+    """Draw one example.
+
+    Parameters
+    ----------
+    groove : Groove
+        Read only.
+    duration_s : float
+        Length of the example; what the groove does not fill stays empty, without beats.
+    rng : numpy Generator
+
+    Returns
+    -------
+    Example
+    """
+    groove = _other_meter(groove, rng)
+    beats_s, first_beat = _beat_times(groove, duration_s, rng)
+    grid = np.arange(len(beats_s)) + first_beat
+    inside = (groove.beat > grid[0] - 0.5) & (groove.beat < grid[-1])
+    onset_s = np.interp(groove.beat[inside], grid, beats_s)
+    row, velocity = groove.row[inside], groove.velocity[inside]
+    onset_s, row, velocity = _mishear(onset_s, row, velocity, rng)
+    frames = int(duration_s * BEAT_FPS)
+    target = beat_targets(beats_s, grid % groove.beats_per_bar == 0, frames)
+    return Example(drum_roll(onset_s, row, velocity, frames), target)
+
+
+def beat_targets(beats_s: NDArray[np.float64], is_downbeat: NDArray[np.bool_], frames: int) -> NDArray[np.float32]:
+    """Targets of the network, [2, frames]: 1 on the frame of each beat and downbeat, 0.5 beside it."""
+    target = np.zeros((2, frames), dtype=np.float32)
+    for channel, times_s in enumerate((beats_s, beats_s[is_downbeat])):
+        centre = np.rint(times_s * BEAT_FPS).astype(np.int64)
+        for offset, value in ((-1, 0.5), (1, 0.5), (0, 1.0)):
+            frame = centre + offset
+            target[channel, frame[(frame >= 0) & (frame < frames)]] = value
+    return target
+
+
+def _other_meter(groove: Groove, rng: np.random.Generator) -> Groove:
+    """Sometimes a bar of three or of six eighths made of one of four: the data set has hardly any."""
+    draw = rng.random()
+    if groove.beats_per_bar != 4 or draw > 0.25:
+        return groove
+    return _in_three(groove, rng) if draw < 0.15 else _in_six(groove)
+
+
+def _in_three(groove: Groove, rng: np.random.Generator) -> Groove:
+    """Leave the same beat out of every bar, never the first."""
+    dropped = rng.integers(1, 4)
+    bar, beat = np.divmod(groove.beat, 4.0)
+    keep = np.floor(beat) != dropped
+    beat = np.where(beat > dropped, beat - 1.0, beat)
+    return replace(
+        groove,
+        beat=(bar * 3 + beat)[keep],
+        row=groove.row[keep],
+        velocity=groove.velocity[keep],
+        beats_per_bar=3,
+    )
+
+
+def _in_six(groove: Groove) -> Groove:
+    """Half a bar becomes a bar of 6/8: each beat of two eighths gets a third, which repeats the second.
+
+    Kick on one and snare on two become kick on one and snare on four, the usual 6/8.
+    """
+    beat, phase = np.divmod(groove.beat, 1.0)
+    eighth = beat * 3 + phase * 2
+    again = (phase >= 0.5) & (groove.row != _ROW["kick"]) & (groove.row != _ROW["snare"])
+    position = np.concatenate([eighth, eighth[again] + 1.0])
+    order = np.argsort(position, kind="stable")
+    return replace(
+        groove,
+        beat=position[order],
+        row=np.concatenate([groove.row, groove.row[again]])[order],
+        velocity=np.concatenate([groove.velocity, groove.velocity[again]])[order],
+        tempo_bpm=groove.tempo_bpm * 2.0,
+        beats_per_bar=6,
+    )
+
+
+def _beat_times(groove: Groove, duration_s: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], int]:
+    """Seconds of consecutive beats that fill the example, and the number of the first in the groove.
+
+    Usually a song starts on or before its first downbeat after some silence; an example may also start anywhere.
+    """
+    tempo_bpm = np.clip(groove.tempo_bpm * np.exp(rng.uniform(-0.2, 0.2)), 55.0, 215.0)
+    count = int(duration_s * tempo_bpm / 60 * 1.1) + 2
+    drift = np.cumsum(rng.normal(0.0, rng.choice([0.0, 0.003, 0.008]), count))
+    beats_s = np.cumsum(60.0 / tempo_bpm * np.exp(drift - drift.mean()))
+    last = max(0, groove.bars * groove.beats_per_bar - count)
+    if rng.random() < 0.5:
+        first = int(rng.integers(0, last + 1)) // groove.beats_per_bar * groove.beats_per_bar
+        return beats_s - beats_s[0] + rng.choice([0.02, rng.uniform(0.0, 3.0)]), first
+    return beats_s - beats_s[0] - rng.uniform(0.0, 60.0 / tempo_bpm), int(rng.integers(0, last + 1))
+
+
+def _mishear(
+    onset_s: NDArray[np.float64], row: NDArray[np.int64], velocity: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Hits as a transcriber reports them: some lost, some mistaken, some invented, none quite in place or loudness."""
+    row = row.copy()
+    for name, other in _CONFUSIONS:
+        if rng.random() < 0.15:
+            chosen = (row == _ROW[name]) & (rng.random(len(row)) < rng.choice([0.3, 1.0]))
+            row[chosen] = _ROW[other]
+    keep = rng.random(len(row)) > rng.choice([0.0, 0.05, 0.2])
+    for lost in rng.permutation(len(ROWS))[: rng.choice([0, 0, 0, 1, 2])]:
+        keep &= row != lost
+    keep |= velocity > rng.choice([128.0, 60.0])
+    invented = rng.poisson(len(row) * rng.choice([0.0, 0.02, 0.08]))
+    end_s = onset_s.max(initial=1.0)
+    onset_s = np.concatenate([onset_s[keep], rng.uniform(0.0, end_s, invented)])
+    row = np.concatenate([row[keep], rng.integers(0, len(ROWS), invented)])
+    velocity = np.concatenate([velocity[keep], rng.uniform(20.0, 110.0, invented)])
+    onset_s = onset_s + rng.normal(0.0, rng.choice([0.0, 0.004, 0.01]), len(onset_s))
+    loudness = velocity ** rng.uniform(0.4, 1.4) * np.exp(rng.normal(0.0, 0.15, len(velocity)))
+    return onset_s, row, np.clip(loudness / max(loudness.max(initial=1.0), 1.0) * rng.uniform(90, 127), 1.0, 127.0)

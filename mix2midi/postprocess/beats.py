@@ -1,0 +1,294 @@
+"""Beats and bars of a song, from its transcribed drums.
+
+A small network of this project reads the drum part and says how likely each moment is a beat and a downbeat. metricon
+decodes that with the bar-pointer model of Krebs, Böck and Widmer ("An efficient state-space model for joint tempo and
+meter tracking", ISMIR 2015). Measured here against madmom-infer, which decodes the same model: the same beats, 45 times
+faster, and an hour of music in 0.3 GB where madmom-infer took 1.2 GB for four minutes; it also knows priors over meters
+and anchors. Both are freely licensed; madmom's trained weights are not, and nothing here uses them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.errors import OptionError
+from mix2midi.notes import DrumNote
+from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
+from mix2midi.postprocess.beat_smoothing import smooth_beats
+from mix2midi.postprocess.tempo import FALLBACK_TEMPO_BPM, MIN_ONSETS, count_onsets
+from mix2midi.postprocess.tempo_map import microseconds_of_tempo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mix2midi.postprocess.beat_network import BeatNetwork
+
+#: Beats per bar that are looked for, and how common they are. 6 stands for 6/8, counted in eighths. Drums alone hardly
+#: tell 2/4 from 4/4, so 2/4 must be asked for.
+METER_PRIOR = {4: 0.9, 3: 0.06, 6: 0.04}
+#: Range of tempos that are looked for, in counted beats per minute.
+MIN_BEAT_BPM, MAX_BEAT_BPM = 55.0, 215.0
+#: A tempo that is given narrows the search to this much around it.
+GIVEN_TEMPO_RANGE = 0.06
+#: Steepness of the decoder's prior against changes of tempo; the literature's value.
+TRANSITION_LAMBDA = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSignature:
+    """A time signature, such as 6/8.
+
+    Raises
+    ------
+    OptionError
+        The numerator is not 1 to 32, or the denominator no power of two up to 32.
+    """
+
+    numerator: int = 4
+    denominator: int = 4
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.numerator <= 32 or self.denominator not in (1, 2, 4, 8, 16, 32):
+            raise OptionError(f"time signature {self} is not known; give one like 4/4, 3/4 or 6/8")
+
+    @classmethod
+    def parse(cls, text: str) -> TimeSignature:
+        """Read ``"6/8"``."""
+        numerator, _, denominator = text.strip().partition("/")
+        if not (numerator.isdecimal() and denominator.isdecimal()):
+            raise OptionError(f"time signature {text!r} is not known; give one like 4/4, 3/4 or 6/8")
+        return cls(int(numerator), int(denominator))
+
+    def __str__(self) -> str:
+        return f"{self.numerator}/{self.denominator}"
+
+    @property
+    def beat_quarters(self) -> Fraction:
+        """Length of a counted beat in quarter notes."""
+        return Fraction(4, self.denominator)
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Where the beats of a song are.
+
+    Attributes
+    ----------
+    times_s : ndarray [shape=(beats,), float64]
+        Rising, at least two, from the first beat at or after 0 s to the end of the song.
+    position : ndarray [shape=(beats,), int64]
+        Position in the bar; 1 is a downbeat.
+    signature : TimeSignature
+        Its denominator is the note value that is counted.
+    reason : str
+        Why this is a guess; empty where it was heard.
+    """
+
+    times_s: NDArray[np.float64]
+    position: NDArray[np.int64]
+    signature: TimeSignature = TimeSignature()
+    reason: str = ""
+
+    @property
+    def downbeats_s(self) -> NDArray[np.float64]:
+        """Times of the bar lines."""
+        return self.times_s[self.position == 1]
+
+    @property
+    def tempo_bpm(self) -> float:
+        """Mean tempo in quarter notes per minute."""
+        beat_s = (self.times_s[-1] - self.times_s[0]) / (len(self.times_s) - 1)
+        return float(60.0 / beat_s * self.signature.beat_quarters)
+
+    def quarters(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Position of times in quarter notes from the first downbeat; outside the beats the nearest tempo goes on."""
+        return _extrapolate(times_s, self.times_s, self._beat_quarters())
+
+    def seconds(self, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of `quarters`."""
+        return _extrapolate(quarters, self._beat_quarters(), self.times_s)
+
+    def _beat_quarters(self) -> NDArray[np.float64]:
+        """Position of each beat in quarter notes; beats before the first downbeat are negative."""
+        first = int(np.argmax(self.position == 1))
+        return (np.arange(len(self.times_s)) - first) * float(self.signature.beat_quarters)
+
+
+def _extrapolate(x: NDArray[np.float64], xp: NDArray[np.float64], fp: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Linear interpolation that goes on with the first and the last slope outside."""
+    index = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
+    slope = (fp[index + 1] - fp[index]) / (xp[index + 1] - xp[index])
+    value: NDArray[np.float64] = fp[index] + (x - xp[index]) * slope
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class BeatOptions:
+    """What the user knows about the song's time; what is None is found out.
+
+    Attributes
+    ----------
+    tempo_bpm : float, optional
+        Quarter notes per minute, roughly.
+    signature : TimeSignature, optional
+    downbeat_s : float, optional
+        Time of one downbeat, any.
+
+    Raises
+    ------
+    OptionError
+        The tempo cannot be stored in a MIDI file, or the downbeat is before the start.
+    """
+
+    tempo_bpm: float | None = None
+    signature: TimeSignature | None = None
+    downbeat_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.tempo_bpm is not None:
+            microseconds_of_tempo(self.tempo_bpm)
+        if self.downbeat_s is not None and not 0.0 <= self.downbeat_s < np.inf:
+            raise OptionError(f"a downbeat at {self.downbeat_s:g} s is not in the song; give seconds from its start")
+
+
+def track_beats(
+    notes: Sequence[DrumNote],
+    duration_s: float,
+    options: BeatOptions | None = None,
+    *,
+    network: BeatNetwork | None = None,
+) -> Beats:
+    """Find beats, bar lines and time signature of a drum part.
+
+    Parameters
+    ----------
+    notes : sequence of DrumNote
+        In order of onset.
+    duration_s : float
+        Length of the song.
+    options : BeatOptions, optional
+        What is known already.
+    network : BeatNetwork, optional
+        The shipped one by default, see `mix2midi.postprocess.beat_weights.load_beat_weights`.
+
+    Returns
+    -------
+    Beats
+        An even grid with a reason where there are too few hits to hear one.
+
+    Raises
+    ------
+    ModelError
+        The shipped weights are damaged.
+    OptionError
+        The downbeat that is given lies outside the song.
+    """
+    options = options or BeatOptions()
+    if options.downbeat_s is not None and options.downbeat_s > duration_s:
+        raise OptionError(f"a downbeat at {options.downbeat_s:g} s is after the song's end at {duration_s:.2f} s")
+    onsets = count_onsets(notes)
+    if onsets < MIN_ONSETS:
+        return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
+    activations = beat_activations(notes, duration_s, network)
+    times_s, position = _decode(activations, options)
+    if len(times_s) < 2 or not (position == 1).any():
+        return _even_beats(duration_s, options, "no beat was heard")
+    times_s = smooth_beats(times_s, notes)
+    signature = options.signature or _signature_of(position)
+    return _cover(Beats(times_s, position, signature), duration_s)
+
+
+def beat_activations(
+    notes: Sequence[DrumNote], duration_s: float, network: BeatNetwork | None = None
+) -> NDArray[np.float64]:
+    """How likely each frame of 20 ms is a beat and a downbeat.
+
+    Returns
+    -------
+    ndarray [shape=(2, frames), float64]
+        Probabilities; row 0 counts downbeats as beats.
+    """
+    import torch
+
+    from mix2midi.postprocess.beat_weights import load_beat_weights
+
+    network = network or load_beat_weights()
+    onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
+    row = np.array([row_of_note(note.note) for note in notes], dtype=np.int64)
+    velocity = np.array([note.velocity for note in notes], dtype=np.float64)
+    # Velocities of a song are relative: its loudest hit counts as loudest there is.
+    velocity = velocity / velocity.max(initial=1.0) * 127.0
+    roll = drum_roll(onset_s, row, velocity, int(duration_s * BEAT_FPS) + 1)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(roll)[None])[0]
+    return torch.sigmoid(logits.double()).numpy()
+
+
+def _decode(activations: NDArray[np.float64], options: BeatOptions) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Times and positions in the bar of the most likely beats."""
+    import metricon
+
+    settings = _decoder_settings(options)
+    beat, downbeat = activations
+    tracker = metricon.DownbeatTracker(fps=BEAT_FPS, transition_lambda=TRANSITION_LAMBDA, **settings)
+    frames = metricon.Activations.from_activations(beat, np.minimum(downbeat, beat), fps=BEAT_FPS)
+    anchors = None if options.downbeat_s is None else [min(options.downbeat_s, (len(beat) - 1) / BEAT_FPS)]
+    found = tracker.track(frames, downbeat_anchors=anchors, snap="center")
+    return np.asarray(found.times, dtype=np.float64), np.asarray(found.numbers, dtype=np.int64)
+
+
+def _decoder_settings(options: BeatOptions) -> dict[str, Any]:
+    """Meters and tempos to look for."""
+    settings: dict[str, Any] = {"beats_per_bar": tuple(METER_PRIOR), "meter_prior": METER_PRIOR}
+    settings |= {"min_bpm": MIN_BEAT_BPM, "max_bpm": MAX_BEAT_BPM}
+    beat_quarters = Fraction(1)
+    if options.signature is not None:
+        beat_quarters = options.signature.beat_quarters
+        settings |= {"beats_per_bar": (options.signature.numerator,), "meter_prior": None}
+        settings["max_bpm"] = MAX_BEAT_BPM / min(1.0, float(beat_quarters)) ** 0.5
+    if options.tempo_bpm is not None:
+        tempo_bpm = options.tempo_bpm / float(beat_quarters)
+        settings["min_bpm"] = tempo_bpm * (1.0 - GIVEN_TEMPO_RANGE)
+        settings["max_bpm"] = tempo_bpm * (1.0 + GIVEN_TEMPO_RANGE)
+        if options.signature is None:
+            # A tempo in quarters says nothing about eighths: look for meters that count quarters.
+            settings["beats_per_bar"] = tuple(beats for beats in METER_PRIOR if beats != 6)
+            settings["meter_prior"] = {beats: METER_PRIOR[beats] for beats in settings["beats_per_bar"]}
+    return settings
+
+
+def _signature_of(position: NDArray[np.int64]) -> TimeSignature:
+    beats_per_bar = int(position.max())
+    return TimeSignature(beats_per_bar, 8 if beats_per_bar == 6 else 4)
+
+
+def _even_beats(duration_s: float, options: BeatOptions, reason: str) -> Beats:
+    """A steady grid for a song that says nothing about its time."""
+    signature = options.signature or TimeSignature()
+    beat_s = 60.0 / (options.tempo_bpm or FALLBACK_TEMPO_BPM) * float(signature.beat_quarters)
+    start_s = options.downbeat_s or 0.0
+    beats = Beats(np.array([start_s, start_s + beat_s]), np.array([1, 1 + 1 % signature.numerator]), signature, reason)
+    return _cover(beats, duration_s)
+
+
+def _cover(beats: Beats, duration_s: float) -> Beats:
+    """Go on with the tempo of the ends, back to the start of the song and on to its end."""
+    step_s = float(np.median(np.diff(beats.times_s[:9]))), float(np.median(np.diff(beats.times_s[-9:])))
+    before = int(beats.times_s[0] / step_s[0])
+    after = max(1, int(np.ceil((duration_s - beats.times_s[-1]) / step_s[1])))
+    times_s = np.concatenate(
+        [
+            beats.times_s[0] - step_s[0] * np.arange(before, 0, -1),
+            beats.times_s,
+            beats.times_s[-1] + step_s[1] * np.arange(1, after + 1),
+        ]
+    )
+    count = beats.signature.numerator
+    head = (beats.position[0] - 1 - np.arange(before, 0, -1)) % count + 1
+    tail = (beats.position[-1] - 1 + np.arange(1, after + 1)) % count + 1
+    return replace(beats, times_s=times_s, position=np.concatenate([head, beats.position, tail]))

@@ -1,0 +1,165 @@
+"""From beats in seconds to a tempo map: bar lines of the file on the downbeats of the song, onsets where they are.
+
+Time 0 of the file is the first sample of the song, which is hardly ever a bar line. The time before the first beat that
+is heard is therefore filled with whole beats, or part of one, at whatever tempo makes them end on that beat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+
+import numpy as np
+
+from mix2midi.errors import OptionError
+from mix2midi.postprocess.beats import Beats, TimeSignature
+from mix2midi.postprocess.tempo_map import (
+    MAX_TEMPO_BPM,
+    MICROSECONDS_PER_SECOND,
+    MIN_TEMPO_BPM,
+    SignatureEvent,
+    TempoEvent,
+    TempoMap,
+)
+
+#: How the file's tempo follows the song's: `map` follows the beats, `constant` is their mean tempo from tick 0.
+TEMPO_MODES = ("map", "constant")
+#: The written grid stays this close to the beats.
+TOLERANCE_S = 0.005
+#: A song that starts on a beat, but not to the millisecond, starts on the file's first line.
+START_TOLERANCE_S = 0.025
+#: A lead-in shorter than this part of a beat is no beat, but a few sixteenths or thirty-seconds.
+SHORTEST_BEAT = 2 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class _LeadIn:
+    """What stands before the first beat that counts: beat number `first`, after `quarters` quarter notes."""
+
+    first: int
+    quarters: Fraction
+
+
+def tempo_map_from_beats(beats: Beats, *, first_onset_s: float = 0.0, mode: str = "map") -> TempoMap:
+    """Tempo and time signature that put the file's bar lines on the song's downbeats.
+
+    Parameters
+    ----------
+    beats : Beats
+    first_onset_s : float
+        Time of the first hit. Before it nobody hears where the beats are, and the lead-in may stretch.
+    mode : str
+        One of `TEMPO_MODES`. ``"map"``: tempo events on beats, as few as keep the grid within `TOLERANCE_S` of them; a
+        steady song gets one, and one for the lead-in where the song does not start on a beat. ``"constant"``: one tempo
+        and one signature from tick 0, whose bar lines do not follow the song.
+
+    Returns
+    -------
+    TempoMap
+
+    Raises
+    ------
+    OptionError
+        The mode is not known.
+    """
+    if mode not in TEMPO_MODES:
+        raise OptionError(f"tempo {mode!r} is not known; choose one of {', '.join(TEMPO_MODES)}")
+    signature = beats.signature
+    if mode == "constant":
+        tempo_bpm = float(np.clip(beats.tempo_bpm, MIN_TEMPO_BPM, MAX_TEMPO_BPM))
+        return TempoMap.constant(tempo_bpm, signature.numerator, signature.denominator)
+    lead_in = _lead_in(beats, first_onset_s)
+    position = int(beats.position[lead_in.first])
+    return TempoMap(_merged(_tempos(beats, lead_in)), list(_signatures(signature, position, lead_in.quarters)))
+
+
+def _lead_in(beats: Beats, first_onset_s: float) -> _LeadIn:
+    """Choose the first beat that counts, and as much music before it as fills the time at nearly its tempo."""
+    first = int(np.searchsorted(beats.times_s, first_onset_s + START_TOLERANCE_S, side="right")) - 1
+    first = min(max(first, 0), len(beats.times_s) - 2)
+    start_s = float(beats.times_s[first])
+    if start_s <= START_TOLERANCE_S:
+        return _LeadIn(first, Fraction(0))
+    beat_quarters = beats.signature.beat_quarters
+    length = start_s / float(beats.times_s[first + 1] - start_s)  # in beats
+    if length >= SHORTEST_BEAT:
+        return _LeadIn(first, round(length) * beat_quarters)
+    unit = Fraction(1, 4) if length * float(beat_quarters) > 1 / 6 else Fraction(1, 8)
+    return _LeadIn(first, max(1, round(length * float(beat_quarters / unit))) * unit)
+
+
+def _signatures(signature: TimeSignature, position: int, lead_in: Fraction) -> Iterator[SignatureEvent]:
+    """A bar for a broken lead-in, one for the pick-up, then the song's own from its first downbeat on.
+
+    Parameters
+    ----------
+    signature : TimeSignature
+    position : int
+        Position in the bar of the first beat that counts.
+    lead_in : Fraction
+        Quarter notes before it.
+    """
+    start = Fraction(0)
+    if lead_in % signature.beat_quarters:
+        denominator = 4 * lead_in.limit_denominator(8).denominator
+        yield SignatureEvent(start, int(lead_in * denominator / 4), denominator)
+        start = lead_in
+    else:
+        position = (position - 1 - int(lead_in / signature.beat_quarters)) % signature.numerator + 1
+    pick_up = (1 - position) % signature.numerator
+    if pick_up:
+        yield SignatureEvent(start, pick_up, signature.denominator)
+        start += pick_up * signature.beat_quarters
+    yield SignatureEvent(start, signature.numerator, signature.denominator)
+
+
+def _tempos(beats: Beats, lead_in: _LeadIn) -> Iterator[TempoEvent]:
+    """Straight lines through beat number and time, each as long as all its beats stay within the tolerance.
+
+    Exact in whole microseconds: a line starts where the one before it really ended, so that errors do not add up.
+    """
+    times = [round(float(time_s) * MICROSECONDS_PER_SECOND) for time_s in beats.times_s]
+    step = beats.signature.beat_quarters
+    start, now, quarter = lead_in.first, Fraction(0), lead_in.quarters
+    if lead_in.quarters:
+        microseconds = round(times[start] / lead_in.quarters)
+        yield TempoEvent(Fraction(0), microseconds)
+        now = microseconds * lead_in.quarters
+    while start < len(times) - 1:
+        end, microseconds = _longest_line(times, start, now, step)
+        yield TempoEvent(quarter, microseconds)
+        quarter += (end - start) * step
+        now += (end - start) * step * microseconds
+        start = end
+
+
+def _longest_line(times: list[int], start: int, now: Fraction, step: Fraction) -> tuple[int, int]:
+    """Last beat that one tempo from beat `start`, at time `now`, reaches with all between on time; and that tempo.
+
+    This is the swing filter of H. Elmeleegy et al., "Online piece-wise linear approximation of numerical streams with
+    precision guarantees", 2009: a cone of slopes that narrows beat by beat.
+    """
+    tolerance = round(TOLERANCE_S * MICROSECONDS_PER_SECOND)
+    slowest, fastest = None, 1
+    end = start
+    for beat in range(start + 1, len(times)):
+        quarters = (beat - start) * step
+        low = max(fastest, ceil((times[beat] - tolerance - now) / quarters))
+        high = floor((times[beat] + tolerance - now) / quarters)
+        high = high if slowest is None else min(slowest, high)
+        if low > high:
+            break
+        fastest, slowest, end = low, high, beat
+    wanted = round((times[end] - now) / ((end - start) * step))
+    return end, min(max(wanted, fastest), slowest or wanted)
+
+
+def _merged(tempos: Iterator[TempoEvent]) -> list[TempoEvent]:
+    """Without events that repeat the tempo before them."""
+    kept: list[TempoEvent] = []
+    for event in tempos:
+        if not kept or kept[-1].microseconds != event.microseconds:
+            kept.append(event)
+    return kept

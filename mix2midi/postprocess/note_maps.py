@@ -1,0 +1,119 @@
+"""Which note a drum library plays for which drum."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from mix2midi.drums import PIECES_BY_KEY, name_of_note, piece_of_note
+from mix2midi.errors import OptionError
+
+MAP_DIR = Path(__file__).parents[1] / "configs" / "note_maps"
+
+#: What stands in best for a drum that a library lacks, the nearest first.
+NEAREST: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "kick": ("low_tom",),
+        "snare": ("side_stick", "clap"),
+        "side_stick": ("snare",),
+        "clap": ("snare", "side_stick"),
+        "closed_hat": ("pedal_hat", "open_hat", "ride"),
+        "pedal_hat": ("closed_hat", "open_hat"),
+        "open_hat": ("closed_hat", "pedal_hat", "crash"),
+        "high_tom": ("mid_tom", "low_tom", "snare"),
+        "mid_tom": ("low_tom", "high_tom", "snare"),
+        "low_tom": ("mid_tom", "high_tom", "kick"),
+        "crash": ("china", "splash", "ride"),
+        "ride": ("bell", "closed_hat", "crash"),
+        "bell": ("ride", "cowbell"),
+        "china": ("crash", "splash"),
+        "splash": ("crash", "china"),
+        "tambourine": ("closed_hat", "pedal_hat"),
+        "cowbell": ("bell", "ride", "side_stick"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class NoteMap:
+    """Notes of a drum library.
+
+    Attributes
+    ----------
+    name : str
+        Name for people.
+    notes : mapping of str to int
+        MIDI note by key of `mix2midi.drums.PIECES`.
+    verified : bool
+        False where the figures come from users and were not checked against the maker's own.
+    """
+
+    name: str
+    notes: Mapping[str, int] = field(default_factory=dict)
+    verified: bool = True
+
+    def note(self, general_midi_note: int) -> int:
+        """Note of the library for a note of General MIDI.
+
+        Raises
+        ------
+        OptionError
+            The library lacks the drum; the message names the nearest that it has.
+        """
+        piece = piece_of_note(general_midi_note)
+        if piece is not None and piece.key in self.notes:
+            return self.notes[piece.key]
+        name = name_of_note(general_midi_note)
+        for other in NEAREST[piece.key] if piece is not None else ():
+            if other in self.notes:
+                nearest = f"the nearest it has is {PIECES_BY_KEY[other].label}, {self.notes[other]}"
+                raise OptionError(f"{self.name} has no {name}; {nearest}: put it into a map of your own")
+        raise OptionError(f"{self.name} has no {name}, and nothing like it; put a note for it into a map of your own")
+
+
+def note_map_names() -> list[str]:
+    """Names of the maps that come with the package."""
+    return sorted(path.stem for path in MAP_DIR.glob("*.yaml"))
+
+
+def load_note_map(name: str) -> NoteMap:
+    """Read a map.
+
+    Parameters
+    ----------
+    name : str
+        One of `note_map_names`, or a YAML file with ``name``, ``notes`` (MIDI note by drum) and, if it likes,
+        ``verified`` and ``source``.
+
+    Raises
+    ------
+    OptionError
+        There is no such map, or its file is not one.
+    """
+    path = MAP_DIR / f"{name}.yaml" if name in note_map_names() else Path(name)
+    if not path.is_file():
+        known = ", ".join(note_map_names())
+        raise OptionError(f"note map {name!r} is not known; choose one of {known}, or name a YAML file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise OptionError(f"{path}: cannot be read as a note map: {reason}") from error
+    return _note_map_of(content, path)
+
+
+def _note_map_of(content: Any, path: Path) -> NoteMap:
+    if not isinstance(content, dict) or not isinstance(content.get("notes"), dict):
+        raise OptionError(f"{path}: not a note map; it needs `notes:` with lines like `kick: 36`")
+    unknown = sorted(str(key) for key in content["notes"] if key not in PIECES_BY_KEY)
+    if unknown:
+        raise OptionError(f"{path}: {', '.join(unknown)} is no drum; drums are {', '.join(PIECES_BY_KEY)}")
+    for key, note in content["notes"].items():
+        if isinstance(note, bool) or not isinstance(note, int) or not 0 <= note <= 127:
+            raise OptionError(f"{path}: {key}: {note!r} is no MIDI note; give 0 to 127")
+    return NoteMap(str(content.get("name", path.stem)), dict(content["notes"]), content.get("verified") is True)

@@ -1,0 +1,296 @@
+"""Moving hits to the grid as musicians mean it: what is played together stays together, and nothing is lost.
+
+Every hit belongs to the cell of one grid line, half-way to its neighbours. In each cell the loudest hit of a drum goes
+to the line; grace notes and flams just beside it go with it, unchanged; whatever else the drum plays in that cell (a
+roll faster than the grid) is squeezed with the cell, between borders that stay where they are. So two hits of one drum
+never meet, their order stays, nothing moves by more than half a step, and a second pass changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.errors import OptionError
+from mix2midi.notes import DrumNote
+from mix2midi.postprocess.beat_roll import ROWS, row_of_note
+from mix2midi.postprocess.beats import Beats
+from mix2midi.postprocess.cells import Roles, assign_roles, move
+from mix2midi.postprocess.lines import AUTO, GRID_STEPS, STRAIGHT, SWUNG_STEP, Swing, choose_grids, song_lines
+from mix2midi.postprocess.swing import MAX_SWING, MIN_SWING, estimate_swing
+
+#: A softer hit of the same drum this close to a louder one is its grace note.
+FLAM_S = 0.045
+#: Hits of different drums this close are played together.
+TOGETHER_S = 0.025
+#: Hats and rides carry the swing; the other drums may be straighter.
+TIME_KEEPERS = tuple(row for row, name in enumerate(ROWS) if name in ("closed_hat", "open_hat", "ride"))
+#: Positions this close, in quarters, are the same.
+SAME = 1e-6
+#: Rounds in which grid and swing settle; two are the rule.
+ROUNDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class QuantizeOptions:
+    """How to quantise.
+
+    Attributes
+    ----------
+    grid : str
+        A key of `mix2midi.postprocess.lines.GRID_STEPS`, such as ``"1/16"``, ``"1/8t"`` (triplets) or ``"1/8d"``
+        (dotted), or ``"auto"``: per bar the coarsest one that explains the hits.
+    strength : float
+        0 to 100: how much of the way to the grid.
+    swing : float or str
+        Where every second line lies between its neighbours, 50 (straight) to 75; ``"auto"`` reads it from the hits.
+    keep_flams : bool
+        Grace notes keep their distance to the main hit. Otherwise they are hits like others.
+
+    Raises
+    ------
+    OptionError
+        A value is not known or out of range.
+    """
+
+    grid: str = AUTO
+    strength: float = 100.0
+    swing: float | str = MIN_SWING
+    keep_flams: bool = True
+
+    def __post_init__(self) -> None:
+        if self.grid != AUTO and self.grid not in GRID_STEPS:
+            raise OptionError(f"grid {self.grid!r} is not known; choose one of {', '.join(GRID_STEPS)}, {AUTO}")
+        if not 0.0 <= self.strength <= 100.0:
+            raise OptionError(f"a strength of {self.strength:g} is out of range; give 0 to 100")
+        if isinstance(self.swing, str) and self.swing != AUTO:
+            raise OptionError(f"swing {self.swing!r} is not known; give 50 (straight) to 75, or {AUTO}")
+        if not isinstance(self.swing, str) and not MIN_SWING <= self.swing <= MAX_SWING:
+            raise OptionError(f"a swing of {self.swing:g} is out of range; give 50 (straight) to 75, or {AUTO}")
+        if self.swing not in (MIN_SWING, AUTO) and self.grid != AUTO and self.grid not in SWUNG_STEP:
+            raise OptionError(f"a grid of {self.grid} cannot swing; choose one of {', '.join(SWUNG_STEP)}, {AUTO}")
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Hits on the grid, and what the grid was.
+
+    Attributes
+    ----------
+    notes : list of DrumNote
+        In order of onset; as many as before.
+    bars_by_grid : dict
+        Number of bars that got each grid.
+    swing : Swing
+        What hats and rides were moved to.
+    """
+
+    notes: list[DrumNote]
+    bars_by_grid: dict[str, int]
+    swing: Swing
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A grid for every bar, and how time keepers and the other drums swing."""
+
+    grids: list[str]
+    swing: Swing
+    swing_of_others: Swing
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The hits as arrays, in order of onset; positions are in quarters from the first downbeat."""
+
+    quarters: NDArray[np.float64]
+    quarter_s: NDArray[np.float64]
+    note: NDArray[np.int64]
+    velocity: NDArray[np.float64]
+    keeps_time: NDArray[np.bool_]
+    start: float
+    first_bar: int
+    bars: int
+    bar_quarters: float
+
+
+def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions | None = None) -> Quantized:
+    """Move hits towards the song's own grid.
+
+    Parameters
+    ----------
+    notes : sequence of DrumNote
+        In order of onset; not changed.
+    beats : Beats
+        The song's beats, whatever tempo map the file gets.
+    options : QuantizeOptions, optional
+
+    Returns
+    -------
+    Quantized
+    """
+    options = options or QuantizeOptions()
+    if not notes:
+        return Quantized([], {}, STRAIGHT)
+    part = _part_of(notes, beats)
+    plan = _make_plan(part, options)
+    moved = _snap(part, plan, options)
+    for _ in range(ROUNDS):
+        # What is chosen from quantised hits must be what they were quantised to: then a second pass changes nothing.
+        again = _make_plan(replace(part, quarters=moved), options)
+        if again == plan:
+            break
+        plan, moved = again, _snap(part, again, options)
+    target_s = np.maximum(beats.seconds(moved), 0.0)
+    onset_s = np.array([note.onset_s for note in notes])
+    # Hits that stay keep their time to the last bit.
+    target_s = np.where(np.abs(moved - part.quarters) < SAME, onset_s, target_s)
+    onset_s = onset_s + (target_s - onset_s) * options.strength / 100.0
+    placed = [replace(note, onset_s=float(time_s)) for note, time_s in zip(notes, onset_s, strict=True)]
+    return Quantized(sorted(placed), dict(Counter(plan.grids)), plan.swing)
+
+
+def _part_of(notes: Sequence[DrumNote], beats: Beats) -> _Part:
+    onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
+    quarters = beats.quarters(onset_s)
+    bar_quarters = beats.signature.numerator * float(beats.signature.beat_quarters)
+    # One bar more on either side, so that every hit has a line before and after it.
+    first_bar = int(np.floor(quarters.min() / bar_quarters)) - 1
+    rows = np.array([row_of_note(note.note) for note in notes])
+    return _Part(
+        quarters=quarters,
+        quarter_s=beats.seconds(quarters + 0.5) - beats.seconds(quarters - 0.5),
+        note=np.array([note.note for note in notes]),
+        velocity=np.array([note.velocity for note in notes], dtype=np.float64),
+        keeps_time=np.isin(rows, TIME_KEEPERS),
+        start=float(beats.quarters(np.zeros(1))[0]),
+        first_bar=first_bar,
+        bars=int(np.ceil(quarters.max() / bar_quarters)) + 1 - first_bar,
+        bar_quarters=bar_quarters,
+    )
+
+
+def _make_plan(part: _Part, options: QuantizeOptions) -> _Plan:
+    """Read from the hits what the options leave open."""
+    swing, others = _swings(part, options)
+    if options.grid != AUTO:
+        return _Plan([options.grid] * part.bars, swing, others)
+    chosen = choose_grids(part.quarters, part.quarter_s, part.first_bar, part.bars, part.bar_quarters, swing)
+    return _Plan(chosen, swing, others)
+
+
+def _swings(part: _Part, options: QuantizeOptions) -> tuple[Swing, Swing]:
+    """Swing of the time keepers and of the other drums."""
+    step = SWUNG_STEP.get(options.grid)
+    if not isinstance(options.swing, str):
+        heard = estimate_swing(part.quarters, part.quarter_s, step) or STRAIGHT
+        given = Swing(options.swing, heard.step)
+        return given, given
+    if options.grid != AUTO and step is None:
+        return STRAIGHT, STRAIGHT
+    # A grid of sixteenths serves swung eighths as well, but not the other way round.
+    heard = estimate_swing(part.quarters, part.quarter_s, step if options.grid == "1/8" else None) or STRAIGHT
+    keepers, others = (
+        estimate_swing(part.quarters[mask], part.quarter_s[mask], heard.step)
+        for mask in (part.keeps_time, ~part.keeps_time)
+    )
+    swing = keepers or others or heard
+    return swing, others or swing
+
+
+def _snap(part: _Part, plan: _Plan, options: QuantizeOptions) -> NDArray[np.float64]:
+    """Position of every hit on the plan's grid, in quarters."""
+    roles: list[tuple[NDArray[np.int64], Roles]] = []
+    for keeps_time, swing in ((True, plan.swing), (False, plan.swing_of_others)):
+        lines = song_lines(plan.grids, part.first_bar, part.bar_quarters, swing)
+        for note in np.unique(part.note[part.keeps_time == keeps_time]):
+            hits = np.flatnonzero(part.note == note)
+            reach = FLAM_S / part.quarter_s[hits] if options.keep_flams else np.zeros(len(hits))
+            roles.append((hits, assign_roles(part.quarters[hits], part.velocity[hits], lines, reach, part.start)))
+    target = _targets(part, roles)
+    moved = part.quarters.copy()
+    for hits, role in roles:
+        moved[hits] = move(role, target[hits])
+    return moved
+
+
+@dataclass(frozen=True)
+class _Taker:
+    """A hit that takes a line.
+
+    Attributes
+    ----------
+    hit : int
+        Its index in the part.
+    line, low, high : float
+        Its line and the borders of its cell, in quarters.
+    first, last : float
+        Offset of its first and last grace note, or 0.
+    """
+
+    hit: int
+    line: float
+    low: float
+    high: float
+    first: float
+    last: float
+
+    def may_go(self, position: float, target: float) -> bool:
+        """Whether a target keeps it, and its grace notes, inside the cell, and moves it by no more than half of it."""
+        inside = self.low < target + self.first and target + self.last < self.high
+        return inside and abs(target - position) <= (self.high - self.low) / 2
+
+
+def _takers(part: _Part, roles: list[tuple[NDArray[np.int64], Roles]]) -> list[_Taker]:
+    """All hits that take a line, of all drums, in order of time."""
+    takers = []
+    for hits, role in roles:
+        for index in role.takers:
+            block = role.position[role.leader == index] - role.position[index]
+            cell = int(role.cell[index])
+            takers.append(_Taker(int(hits[index]), float(role.lines[cell]), *role.edges(cell), block[0], block[-1]))
+    return sorted(takers, key=lambda taker: part.quarters[taker.hit])
+
+
+def _targets(part: _Part, roles: list[tuple[NDArray[np.int64], Roles]]) -> NDArray[np.float64]:
+    """Where the hits that take a line go; other entries mean nothing.
+
+    What was played together shall stay together. A drum that is played with a hat goes to the hat's line, if it swings
+    and that is within reach. Where hits half-way between two lines would be torn apart, all of them stay where they
+    are: neither line is right for them.
+    """
+    target = part.quarters.copy()
+    for together in _chords(part, _takers(part, roles)):
+        chord = [taker.hit for taker in together]
+        target[chord] = [taker.line for taker in together]
+        keepers = [taker for taker in together if part.keeps_time[taker.hit]]
+        for taker in together:
+            position = float(part.quarters[taker.hit])
+            if keepers and abs(position - taker.line) > SAME and taker.may_go(position, keepers[0].line):
+                target[taker.hit] = keepers[0].line
+        if np.ptp(target[chord]) > _window(part, together[0]):
+            target[chord] = part.quarters[chord]
+    return target
+
+
+def _chords(part: _Part, takers: list[_Taker]) -> list[list[_Taker]]:
+    """Runs of hits of different drums, each close to the one before."""
+    chords: list[list[_Taker]] = []
+    for taker in takers:
+        before = chords[-1][-1] if chords else None
+        if before is not None and part.note[before.hit] != part.note[taker.hit]:
+            distance = part.quarters[taker.hit] - part.quarters[before.hit]
+            if distance <= min(_window(part, before), _window(part, taker)):
+                chords[-1].append(taker)
+                continue
+        chords.append([taker])
+    return chords
+
+
+def _window(part: _Part, taker: _Taker) -> float:
+    """How close to a hit others are played together with it, in quarters: never more than half-way to its border."""
+    return min(TOGETHER_S / float(part.quarter_s[taker.hit]), (taker.high - taker.low) / 4)

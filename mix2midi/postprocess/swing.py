@@ -1,0 +1,77 @@
+"""Swing, read from a performance."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.postprocess.lines import SCATTER_S, STRAIGHT, STRAY_SHARE, Swing
+
+MIN_SWING, MAX_SWING = 50.0, 75.0
+#: Resolution of the estimate in percent.
+RESOLUTION = 0.5
+#: Swung notes that are looked for: eighths and sixteenths.
+STEPS = (Fraction(1, 2), Fraction(1, 4))
+#: How often a hit is aimed at the first note of a pair, the second, and half-way to and after the second.
+SHARES = (0.4, 0.35, 0.1, 0.1)
+#: How much better swing must explain the hits than straight playing, as a logarithm of the likelihood.
+EVIDENCE = 4.0
+#: Fewer hits on second notes than this are chance.
+MIN_HITS = 6
+
+
+def estimate_swing(
+    quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], step: Fraction | None = None
+) -> Swing | None:
+    """Most likely swing of hits.
+
+    Parameters
+    ----------
+    quarters, quarter_s : ndarray [shape=(hits,)]
+        Position of each hit in quarters from a bar line, and the length of a quarter note there in seconds.
+    step : Fraction, optional
+        Swung note in quarters; by default eighths or sixteenths, whichever explains the hits better.
+
+    Returns
+    -------
+    Swing or None
+        None where too few second notes are played to tell. Straight playing is a swing of 50.
+    """
+    percents = np.arange(MIN_SWING, MAX_SWING + RESOLUTION / 2, RESOLUTION)
+    best, best_score = None, -np.inf
+    for candidate in (step,) if step is not None else STEPS:
+        scores = np.array([_score(quarters, quarter_s, Swing(percent, candidate)) for percent in percents])
+        winner = int(np.argmax(scores)) if scores.max(initial=-np.inf) > scores[0] + EVIDENCE else 0
+        swing = Swing(float(percents[winner]), candidate)
+        if scores[winner] > best_score and _count_second(quarters, quarter_s, swing) >= MIN_HITS:
+            best, best_score = swing, float(scores[winner])
+    return best
+
+
+def _phase(quarters: NDArray[np.float64], swing: Swing) -> NDArray[np.float64]:
+    """Position in the pair of notes, 0 to 1."""
+    return (quarters / (2.0 * float(swing.step))) % 1.0
+
+
+def _score(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing: Swing) -> float:
+    """Logarithm of the likelihood of all hits, per quarter note, so that the two lengths of pairs compare."""
+    pair = 2.0 * float(swing.step)
+    scatter = SCATTER_S / (quarter_s * pair)
+    middle = swing.percent / 100.0
+    likelihood = np.full(len(quarters), STRAY_SHARE)
+    for share, line in zip(SHARES, (0.0, middle, middle / 2, (1.0 + middle) / 2), strict=True):
+        distance = np.abs(_phase(quarters, swing) - line)
+        distance = np.minimum(distance, 1.0 - distance)
+        likelihood += share * np.exp(-0.5 * (distance / scatter) ** 2) / (scatter * np.sqrt(2.0 * np.pi))
+    return float(np.sum(np.log(likelihood / pair)))
+
+
+def _count_second(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing: Swing) -> int:
+    """Hits on the second note of a pair."""
+    scatter = SCATTER_S / (quarter_s * 2.0 * float(swing.step))
+    return int(np.count_nonzero(np.abs(_phase(quarters, swing) - swing.percent / 100.0) < 2.5 * scatter))
+
+
+__all__ = ["MAX_SWING", "MIN_SWING", "STRAIGHT", "Swing", "estimate_swing"]

@@ -1,0 +1,314 @@
+"""The written grid: tempo maps from beats, and the files that carry them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import subprocess
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+import symusic
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mix2midi.errors import OptionError
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.postprocess import (
+    Beats,
+    MidiLayout,
+    TempoMap,
+    TimeSignature,
+    read_midi_notes,
+    tempo_map_from_beats,
+    write_midi,
+)
+from mix2midi.postprocess.tempo_map import TickClock
+
+SIGNATURES = ["4/4", "3/4", "2/4", "5/4", "6/8", "7/8", "2/2"]
+
+
+def make_beats(
+    signature: str = "4/4",
+    tempo_bpm: float = 120.0,
+    first_s: float = 0.0,
+    position: int = 1,
+    count: int = 64,
+    jitter=(),
+) -> Beats:
+    """Counted beats at a tempo in beats per minute; `jitter` scales single beats."""
+    time_signature = TimeSignature.parse(signature)
+    lengths = np.full(count - 1, 60 / tempo_bpm)
+    lengths[: len(jitter)] *= np.array(jitter[: count - 1])
+    times_s = first_s + np.concatenate([[0.0], np.cumsum(lengths)])
+    return Beats(times_s, (np.arange(count) + position - 1) % time_signature.numerator + 1, time_signature)
+
+
+beats_of_songs = st.builds(
+    make_beats,
+    st.sampled_from(SIGNATURES),
+    st.floats(56, 214),
+    st.floats(0, 5),
+    st.integers(1, 2),
+    st.integers(8, 60),
+    st.lists(st.floats(0.8, 1.25), max_size=60),
+)
+onsets_s = st.lists(st.floats(0, 60), min_size=1, max_size=30).map(sorted)
+files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+
+
+def grid_of(tempo_map: TempoMap, end_s: float) -> tuple[list[float], list[float]]:
+    """Seconds of all beats and of the bar lines that a sequencer draws."""
+    clock = TickClock(tempo_map, 960)
+    ends = [event.quarter for event in tempo_map.signatures[1:]]
+    quarter, beats_s, bars_s = Fraction(0), [], []
+    for event, end in zip(tempo_map.signatures, [*ends, Fraction(10**6)], strict=True):
+        step, number = Fraction(4, event.denominator), 0
+        while quarter < end and clock.seconds(clock.tick_of_quarter(quarter)) < end_s:
+            beats_s.append(clock.seconds(clock.tick_of_quarter(quarter)))
+            if number % event.numerator == 0:
+                bars_s.append(beats_s[-1])
+            quarter, number = quarter + step, number + 1
+    return beats_s, bars_s
+
+
+def distance(times_s: np.ndarray, grid_s: list[float]) -> np.ndarray:
+    """From each time to the nearest line."""
+    return np.abs(np.asarray(times_s)[:, None] - np.asarray(grid_s)[None, :]).min(axis=1)
+
+
+@given(beats=beats_of_songs)
+@settings(deadline=None)
+def test_the_grid_keeps_within_5_ms_of_the_beats_and_bars_begin_on_downbeats(beats):
+    tempo_map = tempo_map_from_beats(beats)
+    beats_s, bars_s = grid_of(tempo_map, beats.times_s[-1] + 1)
+    counted = beats.times_s > 0.025
+    assert distance(beats.times_s[counted], beats_s).max(initial=0) < 0.0051
+    assert distance(beats.downbeats_s[beats.downbeats_s > 0.025], bars_s).max(initial=0) < 0.0051
+    assert distance(beats.times_s[:1], beats_s).max() <= 0.0251
+
+
+@given(beats=beats_of_songs, first_onset_s=st.floats(0, 20))
+@settings(deadline=None)
+def test_beats_after_the_first_hit_are_on_the_grid_wherever_it_is(beats, first_onset_s):
+    beats_s, bars_s = grid_of(tempo_map_from_beats(beats, first_onset_s=first_onset_s), beats.times_s[-1] + 1)
+    after = beats.times_s > max(first_onset_s, 0.025)
+    assert distance(beats.times_s[after], beats_s).max(initial=0) < 0.0051
+    assert distance(beats.times_s[after & (beats.position == 1)], bars_s).max(initial=0) < 0.0051
+
+
+@given(beats=beats_of_songs)
+@settings(deadline=None)
+def test_tempo_events_lie_on_beats(beats):
+    tempo_map = tempo_map_from_beats(beats)
+    clock = TickClock(tempo_map, 960)
+    beats_s, _ = grid_of(tempo_map, beats.times_s[-1] + 1)
+    for event in tempo_map.tempos:
+        assert distance(np.array([clock.seconds(clock.tick_of_quarter(event.quarter))]), beats_s).max() < 1e-9
+
+
+@pytest.mark.parametrize("tempo_bpm", [57.3, 93.0, 120.0, 133.37, 201.9])
+@pytest.mark.parametrize("signature", SIGNATURES)
+def test_a_steady_song_from_its_first_beat_gets_one_tempo(tempo_bpm, signature):
+    beats = make_beats(signature, tempo_bpm, count=2000)
+    tempo_map = tempo_map_from_beats(beats)
+    quarter_bpm = tempo_bpm * float(beats.signature.beat_quarters)
+    assert len(tempo_map.tempos) == 1
+    assert tempo_map.tempo_bpm == pytest.approx(quarter_bpm, rel=1e-4)
+    assert [(event.numerator, event.denominator) for event in tempo_map.signatures] == [
+        (beats.signature.numerator, beats.signature.denominator)
+    ]
+
+
+def test_a_steady_song_after_a_pause_gets_a_tempo_for_the_pause_and_one_for_the_song():
+    tempo_map = tempo_map_from_beats(make_beats(first_s=1.93))
+    assert len(tempo_map.tempos) == 2
+    assert 80 < tempo_map.tempo_bpm < 160
+    assert [(float(event.quarter), event.numerator) for event in tempo_map.signatures] == [(0, 4)]
+
+
+def test_a_pick_up_gets_a_bar_of_its_own():
+    tempo_map = tempo_map_from_beats(make_beats(position=3))
+    assert [(float(event.quarter), event.numerator, event.denominator) for event in tempo_map.signatures] == [
+        (0, 2, 4),
+        (2, 4, 4),
+    ]
+
+
+@pytest.mark.parametrize(("first_s", "bar"), [(0.1, (1, 16)), (0.05, (1, 32)), (0.25, (1, 8)), (0.35, (1, 4))])
+def test_a_start_off_the_beat_is_filled_with_part_of_one(first_s, bar):
+    tempo_map = tempo_map_from_beats(make_beats(first_s=first_s))
+    first = tempo_map.signatures[0]
+    assert (first.numerator, first.denominator) == bar
+    assert 60 <= tempo_map.tempo_bpm <= 400
+
+
+def test_a_ritardando_costs_few_events():
+    beats = make_beats(count=65, jitter=tuple(np.linspace(1.0, 1.25, 64)))
+    assert 2 <= len(tempo_map_from_beats(beats).tempos) <= 20
+
+
+def test_constant_is_one_tempo_and_one_signature():
+    beats = make_beats("3/4", 99.0, first_s=1.234, jitter=(1.1, 0.9, 1.05))
+    tempo_map = tempo_map_from_beats(beats, mode="constant")
+    assert len(tempo_map.tempos) == len(tempo_map.signatures) == 1
+    assert tempo_map.tempo_bpm == pytest.approx(beats.tempo_bpm, rel=1e-5)
+    assert (tempo_map.signatures[0].numerator, tempo_map.signatures[0].denominator) == (3, 4)
+
+
+def test_an_unknown_mode_is_named():
+    with pytest.raises(OptionError, match="'rubato' is not known; choose one of map, constant"):
+        tempo_map_from_beats(make_beats(), mode="rubato")
+
+
+def pretty_midi_onsets(path: Path) -> list[float]:
+    return sorted(note.start for track in pretty_midi.PrettyMIDI(str(path)).instruments for note in track.notes)
+
+
+def read_symusic(path: Path, unit: str = "tick") -> Any:
+    return symusic.Score(str(path), ttype=unit)
+
+
+def symusic_onsets(path: Path) -> list[float]:
+    return sorted(note.start for track in read_symusic(path, "second").tracks for note in track.notes)
+
+
+def midicsv_events(path: Path) -> list[list[str]]:
+    if shutil.which("midicsv") is None:
+        pytest.skip("midicsv is not installed (Debian's package midicsv)")
+    run = subprocess.run(["midicsv", str(path)], capture_output=True, check=True)
+    return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(run.stdout.decode("latin-1")))]
+
+
+def midicsv_onsets(path: Path) -> list[float]:
+    events = midicsv_events(path)
+    ppq = next(int(row[5]) for row in events if row[2] == "Header")
+    tempos = sorted((int(row[1]), int(row[3])) for row in events if row[2] == "Tempo")
+    onsets_s = []
+    for tick in (int(row[1]) for row in events if row[2] == "Note_on_c" and row[5] != "0"):
+        ends = [start for start, _ in tempos[1:]] + [tick]
+        spans = [(min(end, tick) - start, us) for (start, us), end in zip(tempos, ends, strict=True) if start < tick]
+        onsets_s.append(sum(span * microseconds for span, microseconds in spans) / ppq / 1e6)
+    return sorted(onsets_s)
+
+
+def music21_onsets(path: Path) -> list[float]:
+    music21 = pytest.importorskip("music21", reason="music21 is not installed")
+    # Its own quantising, made for scores, would move the hits.
+    score = music21.converter.parse(str(path), forceSource=True, quantizePost=False)
+    found = []
+    for entry in score.flatten().secondsMap:
+        element = entry["element"]
+        # It writes a short note that has no sign of its own as several, tied.
+        tied = getattr(element, "tie", None)
+        if isinstance(element, music21.note.NotRest) and (tied is None or tied.type == "start"):
+            found.append(float(entry["offsetSeconds"]))
+    return sorted(found)
+
+
+@pytest.mark.parametrize("mode", ["map", "constant"])
+@given(beats=beats_of_songs, times_s=onsets_s, ppq=st.sampled_from([96, 480, 960]))
+@files
+def test_onsets_are_the_same_to_a_tick_under_every_tempo_map(tmp_path, mode, beats, times_s, ppq):
+    notes = [DrumNote(time_s, 35 + index, 90) for index, time_s in enumerate(times_s)]
+    tempo_map = tempo_map_from_beats(beats, first_onset_s=times_s[0], mode=mode)
+    write_midi(Transcription(notes, 61.0), tmp_path / "song.mid", tempo_map=tempo_map, layout=MidiLayout(ppq=ppq))
+    slowest_tick_s = max(event.microseconds for event in tempo_map.tempos) / 1e6 / ppq
+    for read in (lambda path: [note[0] for note in read_midi_notes(path)], pretty_midi_onsets, symusic_onsets):
+        # symusic keeps seconds as 32-bit floats.
+        slack_s = 1e-5 if read is symusic_onsets else 1e-9
+        assert np.abs(np.array(read(tmp_path / "song.mid")) - times_s).max() <= slowest_tick_s / 2 + slack_s
+
+
+@pytest.fixture
+def song_with_a_map(tmp_path) -> tuple[Path, list[DrumNote], TempoMap]:
+    beats = make_beats("3/4", 97.3, first_s=0.8, position=3, count=40, jitter=tuple(np.linspace(1.0, 1.2, 39)))
+    notes = [DrumNote(float(time_s), 38, 64 + index) for index, time_s in enumerate(beats.times_s[:36])]
+    tempo_map = tempo_map_from_beats(beats, first_onset_s=notes[0].onset_s)
+    write_midi(Transcription(notes, 30.0, title="Walzer"), tmp_path / "song.mid", tempo_map=tempo_map)
+    return tmp_path / "song.mid", notes, tempo_map
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("read", [pretty_midi_onsets, symusic_onsets, midicsv_onsets, music21_onsets])
+def test_readers_that_others_wrote_agree_on_times(song_with_a_map, read):
+    path, notes, _ = song_with_a_map
+    # music21 rounds to fractions of a quarter that can be written as notes.
+    tolerance_s = 0.002 if read is music21_onsets else 0.0006
+    assert read(path) == pytest.approx([note.onset_s for note in notes], abs=tolerance_s)
+
+
+def test_readers_that_others_wrote_agree_on_tempo_and_signature(song_with_a_map):
+    path, _, tempo_map = song_with_a_map
+    tempos = [60e6 / event.microseconds for event in tempo_map.tempos]
+    signatures = [(event.numerator, event.denominator) for event in tempo_map.signatures]
+    pretty, score = pretty_midi.PrettyMIDI(str(path)), read_symusic(path)
+    assert len(tempos) > 3
+    assert len(signatures) == 2
+    assert pretty.get_tempo_changes()[1] == pytest.approx(tempos)
+    assert [tempo.qpm for tempo in score.tempos] == pytest.approx(tempos, rel=1e-5)
+    assert [(c.numerator, c.denominator) for c in pretty.time_signature_changes] == signatures
+    assert [(c.numerator, c.denominator) for c in score.time_signatures] == signatures
+
+
+def test_midicsv_agrees_on_tempo_signature_and_names(song_with_a_map):
+    path, _, tempo_map = song_with_a_map
+    events = midicsv_events(path)
+    assert [int(row[3]) for row in events if row[2] == "Tempo"] == [event.microseconds for event in tempo_map.tempos]
+    signatures = [(int(row[3]), 2 ** int(row[4])) for row in events if row[2] == "Time_signature"]
+    assert signatures == [(event.numerator, event.denominator) for event in tempo_map.signatures]
+    assert [row[3] for row in events if row[2] == "Title_t"] == ["Walzer", "Drums"]
+
+
+NOTES = [DrumNote(0.5, 36, 90), DrumNote(0.5, 42, 80), DrumNote(1.0, 38, 70), DrumNote(1.5, 42, 60)]
+
+
+def test_format_0_holds_everything_in_one_track(tmp_path):
+    write_midi(Transcription(NOTES, 2.0, title="Song"), tmp_path / "song.mid", layout=MidiLayout(format=0))
+    midi = mido.MidiFile(tmp_path / "song.mid")
+    assert (midi.type, len(midi.tracks), midi.tracks[0].name) == (0, 1, "Song")
+    assert [note[0] for note in read_midi_notes(tmp_path / "song.mid")] == [0.5, 0.5, 1.0, 1.5]
+    assert pretty_midi_onsets(tmp_path / "song.mid") == pytest.approx([0.5, 0.5, 1.0, 1.5])
+
+
+def test_a_track_for_each_drum(tmp_path):
+    write_midi(Transcription(NOTES, 2.0, title="Song"), tmp_path / "song.mid", layout=MidiLayout(tracks="per-drum"))
+    midi = mido.MidiFile(tmp_path / "song.mid")
+    names = {track.name: [m.note for m in track if m.type == "note_on"] for track in midi.tracks}
+    assert names == {"Song": [], "Kick": [36], "Snare": [38], "Closed hi-hat": [42, 42]}
+    assert len(read_midi_notes(tmp_path / "song.mid")) == 4
+
+
+def test_another_channel(tmp_path):
+    write_midi(Transcription(NOTES, 2.0), tmp_path / "song.mid", layout=MidiLayout(channel=1))
+    assert {m.channel for m in mido.MidiFile(tmp_path / "song.mid").tracks[1] if not m.is_meta} == {0}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": 2}, "format 2 is not written"),
+        ({"ppq": 100}, "multiple of 24"),
+        ({"ppq": 0}, "multiple of 24"),
+        ({"ppq": 24000}, "multiple of 24"),
+        ({"channel": 0}, "channel 0 does not exist"),
+        ({"channel": 17}, "channel 17 does not exist"),
+        ({"tracks": "two"}, "'two' is not known; choose one of one, per-drum"),
+        ({"format": 0, "tracks": "per-drum"}, "format 0 has a single track"),
+    ],
+)
+def test_impossible_layouts_are_refused(values, message):
+    with pytest.raises(OptionError, match=message):
+        MidiLayout(**values)
+
+
+@pytest.mark.parametrize("text", ["4", "4/", "/4", "0/4", "4/3", "33/4", "a/b", "-3/4", ""])
+def test_time_signatures_that_are_none_are_refused(text):
+    with pytest.raises(OptionError, match="give one like 4/4"):
+        TimeSignature.parse(text)
