@@ -31,7 +31,35 @@ PAD_PROGRAMS = (48, 49, 50, 51, 52, 53, 54, 88, 89, 90, 91, 92, 93, 94, 95, 16, 
 COMP_PROGRAMS = (0, 1, 2, 3, 4, 5, 6, 7, 4, 5, 16, 18, 24, 25, 26, 27, 11)
 STAB_PROGRAMS = (61, 62, 63, 56, 57, 65, 66, 0, 5, 7, 50, 81)
 LEAD_PROGRAMS = (
-    40, 41, 42, 56, 57, 59, 60, 64, 65, 66, 67, 68, 71, 73, 75, 80, 81, 82, 84, 85, 26, 27, 29, 30, 22, 52, 53, 11, 105
+    40,
+    41,
+    42,
+    56,
+    57,
+    59,
+    60,
+    64,
+    65,
+    66,
+    67,
+    68,
+    71,
+    73,
+    75,
+    80,
+    81,
+    82,
+    84,
+    85,
+    26,
+    27,
+    29,
+    30,
+    22,
+    52,
+    53,
+    11,
+    105,
 )
 ARPEGGIO_PROGRAMS = (24, 25, 26, 27, 46, 4, 11, 12, 8, 9, 10, 45, 6, 81, 104, 107, 108)
 
@@ -134,9 +162,7 @@ def guitar_layers(recipe: Recipe, score: Score, rng: Rng, *, with_bass: bool = T
     return layers
 
 
-def _direct_guitar(
-    recipe: Recipe, score: Score, strokes: list[parts.Stroke], rng: Rng
-) -> tuple[Audio, set[str]]:
+def _direct_guitar(recipe: Recipe, score: Score, strokes: list[parts.Stroke], rng: Rng) -> tuple[Audio, set[str]]:
     """A take of the strokes: strings of our own, or a clean guitar of a soundfont (palm mutes on its muted program)."""
     fonts = recipe.of_kind("soundfont")
     if not fonts or not has_fluidsynth() or rng.random() < 0.6:
@@ -214,10 +240,12 @@ def recording_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
     weights = np.array([len(source.files) for source in sources], dtype=float)
     for _ in range(5 if sources else 0):
         source = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
-        passage = recordings.draw_passage(source, score.duration_s, rng)
-        if passage is not None:
+        drawn = recordings.draw_passage(source, score.duration_s, rng)
+        if drawn is not None:
+            passage, file = drawn
             n_samples = seconds_to_samples(score.duration_s, production.RATE_HZ)
-            return [Layer(recordings.filling(passage, n_samples), rng.normal(-20, 2), {source.name})]
+            audio = recordings.filling(passage, n_samples)
+            return [Layer(audio, rng.normal(-20, 2), {f"{source.name}/{file.stem}"})]
     return synth_layers(recipe, score, rng)
 
 

@@ -174,7 +174,9 @@ class Amplifier:
 
 def random_amplifier(rng: Rng, drive: str) -> Amplifier:
     """Draw an amplifier: "clean", "crunch", "high" (metal) or "fuzz"."""
-    stages, low_db, high_db = {"clean": (1, -6, 3), "crunch": (2, 4, 12), "high": (3, 10, 17), "fuzz": (2, 18, 28)}[drive]
+    stages, low_db, high_db = {"clean": (1, -6, 3), "crunch": (2, 4, 12), "high": (3, 10, 17), "fuzz": (2, 18, 28)}[
+        drive
+    ]
     return Amplifier(
         gains_db=tuple(rng.uniform(low_db, high_db, stages)),
         corners_hz=tuple(rng.uniform(30, 220, stages)),
@@ -188,10 +190,10 @@ def amplify(direct: Audio, amplifier: Amplifier, rng: Rng) -> Audio:
     """Send a direct signal through the stages; hiss is amplified with it, and gated as players do."""
     signal = at_level(direct, -14.0)
     gate = np.clip(per_sample(follow_level(signal, 0.005, 0.1), len(signal)) * 50, 0, 1)
-    signal = signal + gate * rng.standard_normal(len(signal)).astype(np.float32) * decibels_to_gain(amplifier.noise_db)
+    hiss = np.float32(decibels_to_gain(amplifier.noise_db)) * rng.standard_normal(len(signal)).astype(np.float32)
     frequency_hz = np.fft.rfftfreq(2048, 1 / RATE_HZ)
     boost_db = amplifier.mid_boost_db * bell_curve(frequency_hz, rng.uniform(500, 1100), 0.8)
-    signal = filter_with(signal.astype(np.float32), minimum_phase(decibels_to_gain(boost_db)))
+    signal = filter_with(signal + gate * hiss, minimum_phase(decibels_to_gain(boost_db)))
     signal = resample_poly(signal, _OVERSAMPLING, 1).astype(np.float32)
     for gain_db, corner_hz in zip(amplifier.gains_db, amplifier.corners_hz, strict=True):
         low_cut = butter(1, corner_hz, "high", fs=RATE_HZ * _OVERSAMPLING, output="sos").astype(np.float32)
@@ -201,7 +203,7 @@ def amplify(direct: Audio, amplifier: Amplifier, rng: Rng) -> Audio:
 
 
 def random_cabinet(rng: Rng) -> Audio:
-    """Impulse response of a loudspeaker in its box: 80 Hz to about 5 kHz with resonances, and the microphone's ripple."""
+    """Impulse response of a loudspeaker and its box: 80 Hz to about 5 kHz, resonances, ripple of the microphone."""
     frequency_hz = np.maximum(np.fft.rfftfreq(4096, 1 / RATE_HZ), 1.0)
     low_hz, high_hz = rng.uniform(60, 110), rng.uniform(3500, 6500)
     gain_db = -12 * np.log2(1 + (low_hz / frequency_hz) ** 2) - 9 * np.log2(1 + (frequency_hz / high_hz) ** 4)
@@ -219,8 +221,10 @@ def with_feedback(amplified: Audio, score: Score, rng: Rng) -> Audio:
     for chord in score.chords:
         if rng.random() > 0.12:
             continue
-        start, stop = (seconds_to_samples(score.seconds(beat), RATE_HZ) for beat in
-                       (chord.start_beat, min(chord.start_beat + chord.length_beats, score.n_beats)))
+        start, stop = (
+            seconds_to_samples(score.seconds(beat), RATE_HZ)
+            for beat in (chord.start_beat, min(chord.start_beat + chord.length_beats, score.n_beats))
+        )
         time_s = np.arange(stop - start) / RATE_HZ
         pitch = 60 + chord.root + int(rng.choice([0, 7, 12, 19]))
         bend = 0.15 * np.sin(2 * np.pi * rng.uniform(4, 6) * time_s)

@@ -5,7 +5,7 @@ Patterns are drawn once for a clip and varied by bar, as players do; all draw fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -230,10 +230,3 @@ def picked_strokes(score: Score, rng: Rng) -> list[Stroke]:
     """One string at a time: arpeggios and tunes on the guitar."""
     notes = arpeggio_part(score, rng, 45) if rng.random() < 0.5 else lead_part(score, rng)
     return [Stroke(note.start_beat, note.length_beats, (note.pitch,), note.strength, False) for note in notes]
-
-
-def arrange(part: Sequence[Note], is_playing: Sequence[bool], beats_per_section: float) -> Part:
-    """Leave out the notes of sections in which this player rests."""
-    return [
-        note for note in part if is_playing[min(int(note.start_beat // beats_per_section), len(is_playing) - 1)]
-    ]

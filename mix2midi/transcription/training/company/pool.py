@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +30,11 @@ _TRIES = 4
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the index; `tempo_bpm` is 0 where it is unknown, lists are joined by "; "."""
+    """One line of the index.
+
+    `tempo_bpm` is 0 where it is unknown. `sources` are names of the recipe, with the file's name for recordings, and
+    `licences` theirs, both joined by "; ".
+    """
 
     file: str
     kind: str
@@ -46,7 +52,11 @@ def read_index(pool_dir: Path) -> list[Entry]:
     with path.open(newline="", encoding="utf-8") as opened:
         return [
             Entry(
-                row["file"], row["kind"], float(row["duration_s"]), float(row["tempo_bpm"]), row["sources"],
+                row["file"],
+                row["kind"],
+                float(row["duration_s"]),
+                float(row["tempo_bpm"]),
+                row["sources"],
                 row["licences"],
             )
             for row in csv.DictReader(opened)
@@ -102,7 +112,8 @@ def _render_one(recipe: Recipe, out_dir: Path, seed: int, number: int) -> Entry 
         np.save(opened, to_int16(clip.audio))
     os.replace(temporary, out_dir / name)
     licence_of = {source.name: source.licence for source in recipe.sources}
-    licences = sorted({licence_of[source] for source in clip.sources if source in licence_of})
+    names = {source.split("/")[0] for source in clip.sources}
+    licences = sorted({licence_of[name] for name in names if name in licence_of})
     duration_s = round(len(clip.audio) / RATE_HZ, 3)
     return Entry(name, clip.kind, duration_s, clip.tempo_bpm, "; ".join(clip.sources), "; ".join(licences))
 
@@ -113,15 +124,19 @@ def _entries(recipe: Recipe, out_dir: Path, seed: int, numbers: Iterator[int], w
             yield _render_one(recipe, out_dir, seed, number)
         return
     with ProcessPoolExecutor(workers) as executor:
-        while True:
-            batch = [next(numbers) for _ in range(4 * workers)]
-            yield from executor.map(_render_one, *zip(*[(recipe, out_dir, seed, number) for number in batch],
-                                                      strict=True))
+        while batch := list(islice(numbers, 4 * workers)):
+            yield from executor.map(partial(_render_one, recipe, out_dir, seed), batch)
 
 
 def render_company(
-    recipe_path: Path, out_dir: Path, seed: int = 0, minutes: float | None = None, workers: int = 1, *,
-    folders: Sequence[Path] = (), on_progress: Callable[[float], None] | None = None,
+    recipe_path: Path,
+    out_dir: Path,
+    seed: int = 0,
+    minutes: float | None = None,
+    workers: int = 1,
+    *,
+    folders: Sequence[Path] = (),
+    on_progress: Callable[[float], None] | None = None,
 ) -> list[Entry]:
     """Fill a pool until it holds `minutes` of audio.
 
@@ -168,21 +183,23 @@ def render_company(
 
 
 def _fill(
-    recipe: Recipe, out_dir: Path, seed: int, wanted_s: float, workers: int,
+    recipe: Recipe,
+    out_dir: Path,
+    seed: int,
+    wanted_s: float,
+    workers: int,
     on_progress: Callable[[float], None] | None,
 ) -> list[Entry]:
-    entries = read_index(out_dir)
-    done_s = sum(entry.duration_s for entry in entries)
-    taken = [int(entry.file.split("-")[1]) for entry in entries if entry.file.startswith(f"{seed:04d}-")]
-    numbers = iter(range(max(taken, default=-1) + 1, 1_000_000))
-    made = _entries(recipe, out_dir, seed, numbers, workers)
-    while done_s < wanted_s:
-        entry = next(made)
-        if entry is None:
-            continue
-        entries.append(entry)
-        done_s += entry.duration_s
-        write_index(out_dir, entries)
+    taken = [int(entry.file.split("-")[1]) for entry in read_index(out_dir) if entry.file.startswith(f"{seed:04d}-")]
+    made = _entries(recipe, out_dir, seed, count(max(taken, default=-1) + 1), workers)
+    while True:
+        # Read again each time: a filter may have taken clips out of the index meanwhile.
+        entries = read_index(out_dir)
+        done_s = sum(entry.duration_s for entry in entries)
         if on_progress is not None:
             on_progress(min(1.0, done_s / wanted_s))
-    return entries
+        if done_s >= wanted_s:
+            return entries
+        entry = next(made)
+        if entry is not None:
+            write_index(out_dir, [*read_index(out_dir), entry])

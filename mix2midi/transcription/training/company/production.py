@@ -38,7 +38,7 @@ def at_level(audio: Audio, level_db: float) -> Audio:
     return audio if rms < _SILENCE else (audio * (decibels_to_gain(level_db) / rms)).astype(np.float32)
 
 
-def minimum_phase(magnitude: NDArray[np.float64]) -> Audio:
+def minimum_phase(magnitude: NDArray[np.floating]) -> Audio:
     """Impulse response of least delay with a magnitude response (real cepstrum; Oppenheim and Schafer).
 
     `magnitude` holds the bins 0..n/2 of an even length n; the response is n samples long.
@@ -55,7 +55,7 @@ def filter_with(audio: Audio, response: Audio) -> Audio:
     return oaconvolve(audio, response)[: len(audio)].astype(np.float32)
 
 
-def bell_curve(frequency_hz: NDArray[np.float64], centre_hz: float, width_octaves: float) -> NDArray[np.float64]:
+def bell_curve(frequency_hz: NDArray[np.floating], centre_hz: float, width_octaves: float) -> NDArray[np.float64]:
     """0..1: a Gaussian over log frequency."""
     octaves = np.log2(np.maximum(frequency_hz, 1.0) / centre_hz)
     return np.exp(-0.5 * (octaves / width_octaves) ** 2)
@@ -99,7 +99,12 @@ def per_sample(values: NDArray[np.float64], n_samples: int) -> Audio:
 
 
 def compress(
-    audio: Audio, threshold_db: float, ratio: float, *, attack_s: float = 0.005, release_s: float = 0.12,
+    audio: Audio,
+    threshold_db: float,
+    ratio: float,
+    *,
+    attack_s: float = 0.005,
+    release_s: float = 0.12,
     key: Audio | None = None,
 ) -> Audio:
     """Turn down what exceeds a threshold; `key` drives it where given (side chain)."""

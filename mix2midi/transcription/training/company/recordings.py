@@ -81,8 +81,9 @@ def quiet_passages(path: Path) -> tuple[tuple[float, float], ...]:
     except (sf.LibsndfileError, RuntimeError):
         return ()
     n_steps = int(len(audio) / RATE_HZ / _STEP_S)
-    attacks = np.bincount((attack_times(broadband_attacks(audio)) / (FRAME_RATE_HZ * _STEP_S)).astype(int),
-                          minlength=n_steps + 1)[:n_steps]
+    attacks = np.bincount(
+        (attack_times(broadband_attacks(audio)) / (FRAME_RATE_HZ * _STEP_S)).astype(int), minlength=n_steps + 1
+    )[:n_steps]
     reach = np.ones(int(_REACH_S / _STEP_S)) / _REACH_S
     is_calm = np.convolve(attacks, reach, "same") <= _MAX_ATTACKS_PER_S if n_steps >= len(reach) else attacks == 0
     power = np.mean(np.square(audio[: n_steps * RATE_HZ].reshape(n_steps, RATE_HZ)), axis=1) if n_steps else np.zeros(0)
@@ -92,8 +93,8 @@ def quiet_passages(path: Path) -> tuple[tuple[float, float], ...]:
     return tuple((float(start), float(stop)) for start, stop in spans if stop - start >= _MIN_PASSAGE_S)
 
 
-def draw_passage(source: Source, duration_s: float, rng: Rng) -> Audio | None:
-    """Up to `duration_s` of a calm passage of one file of a source; None where five tries find none."""
+def draw_passage(source: Source, duration_s: float, rng: Rng) -> tuple[Audio, Path] | None:
+    """Up to `duration_s` of a calm passage of one file of a source, and the file; None where five tries find none."""
     for index in rng.permutation(len(source.files))[:5]:
         passages = quiet_passages(source.files[index])
         if not passages:
@@ -102,7 +103,7 @@ def draw_passage(source: Source, duration_s: float, rng: Rng) -> Audio | None:
         start_s, stop_s = passages[int(rng.choice(len(passages), p=lengths / lengths.sum()))]
         length_s = min(duration_s, stop_s - start_s)
         audio = read_mono(source.files[index], start_s + rng.uniform(0, stop_s - start_s - length_s), length_s)
-        return at_level(audio, -20.0)
+        return at_level(audio, -20.0), source.files[index]
     return None
 
 

@@ -58,11 +58,6 @@ class Chord:
     root: int
     intervals: tuple[int, ...]
 
-    @property
-    def is_minor(self) -> bool:
-        """Whether the third is minor."""
-        return 3 in self.intervals
-
 
 @dataclass(frozen=True)
 class Score:
@@ -109,11 +104,6 @@ class Score:
         return playing[-1] if playing else self.chords[0]
 
 
-def with_swing(score: Score, swing: float) -> Score:
-    """The same score with another feel."""
-    return replace(score, swing=swing)
-
-
 def random_tempo(rng: Rng) -> float:
     """Tempo in quarter notes per minute, 60 to 200, most often near 120."""
     return float(np.round(np.clip(rng.normal(118, 30), 60, 200), 2))
@@ -136,9 +126,7 @@ def random_score(rng: Rng, duration_s: float) -> Score:
     return Score(tempo_bpm, beats_per_bar, n_bars * beats_per_bar, chords, melody, (), swing)
 
 
-def _random_progression(
-    rng: Rng, key: int, scale: Sequence[int], n_bars: int, beats_per_bar: int
-) -> tuple[Chord, ...]:
+def _random_progression(rng: Rng, key: int, scale: Sequence[int], n_bars: int, beats_per_bar: int) -> tuple[Chord, ...]:
     period = int(rng.choice([1, 2, 4, 4, 4, 8]))
     degrees = [0, *rng.choice([0, 1, 2, 3, 3, 4, 4, 5, 5, 6], period - 1)]
     with_seventh = rng.random() < 0.3

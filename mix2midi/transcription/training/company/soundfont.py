@@ -55,9 +55,8 @@ def _library() -> ctypes.CDLL | None:
     for function in ("add_sfont", "remove_sfont"):
         getattr(library, f"fluid_synth_{function}").argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     library.delete_fluid_synth.argtypes = [ctypes.c_void_p]
-    pointers = ctypes.c_void_p
-    arguments = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, pointers, ctypes.c_int, pointers]
-    library.fluid_synth_process.argtypes = arguments
+    one_pass = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    library.fluid_synth_process.argtypes = one_pass
     # Missing programs are replaced by the piano; the library's warnings about it would flood the terminal.
     library.fluid_set_log_function.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
     for level in range(5):
@@ -159,9 +158,7 @@ def _check_players(players: Sequence[Player]) -> None:
             raise OptionError(f"General MIDI program {player.program} is a drum or unknown; choose another")
 
 
-def _events(
-    score: Score, players: Sequence[Player], rng: Rng, jitter_s: float
-) -> list[tuple[int, int, int, int, int]]:
+def _events(score: Score, players: Sequence[Player], rng: Rng, jitter_s: float) -> list[tuple[int, int, int, int, int]]:
     """(sample, is_on, channel, pitch, velocity), sorted; offs come before ons at the same sample."""
     last = score.n_beats - 1e-3
     events = []

@@ -27,11 +27,13 @@ _LOWEST_HZ, _HIGHEST_HZ = 75.0, 420.0
 _VOICED = 0.55
 _MAX_SYLLABLE_S = 1.2
 
-WORDS = (
-    "stop take kiss this sky fast trust back street shake touch fire light night dance breaks cash sweet east west kick "
-    "chance tough speak city six flesh ship gold time heart road love burn deep star snow spin trick black wheel crash "
-    "tell chase slip mist hot skip talk task pitch steps rise fall dream wait fight such things just cut sick twist"
-).split()
+# Short words with the consonants that drums are mistaken for, sung and rapped by espeak-ng.
+_WORD_LIST = """
+stop take kiss this sky fast trust back street shake touch fire light night dance breaks cash sweet east west kick
+chance tough speak city six flesh ship gold time heart road love burn deep star snow spin trick black wheel crash
+tell chase slip mist hot skip talk task pitch steps rise fall dream wait fight such things just cut sick twist
+"""
+WORDS = tuple(_WORD_LIST.split())
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,9 +176,7 @@ def split_at_silence(samples: Audio, gap_s: float = 0.12) -> list[Audio]:
     return [samples[first * hop : (last + 1) * hop] for first, last in zip(firsts, lasts, strict=True)]
 
 
-def sing_syllable(
-    syllable: Syllable, pitch: NDArray[np.float64], hop: int = 64
-) -> tuple[Audio, int]:
+def sing_syllable(syllable: Syllable, pitch: NDArray[np.float64], hop: int = 64) -> tuple[Audio, int]:
     """Sing a syllable on a pitch curve.
 
     Parameters

@@ -36,7 +36,14 @@ from mix2midi.units import decibels_to_gain, seconds_to_samples, tempo_to_second
 _HOP = 64
 _N_SYLLABLES = 16
 # Formants in Hz of a, e, i, o, u and ae (Peterson and Barney, 1952, men).
-_FORMANTS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2410), (300, 870, 2240), (660, 1720, 2410))
+_FORMANTS = (
+    (730, 1090, 2440),
+    (530, 1840, 2480),
+    (270, 2290, 3010),
+    (570, 840, 2410),
+    (300, 870, 2240),
+    (660, 1720, 2410),
+)
 
 
 def draw_syllables(source: Source, rng: Rng) -> list[Syllable]:
@@ -101,7 +108,9 @@ def rap_notes(score: Score, syllables: Sequence[Syllable], rng: Rng) -> list[Not
     for bar_start in range(0, score.n_beats, score.beats_per_bar):
         if rng.random() < 0.12:
             continue
-        grid = np.flatnonzero(rng.random(score.beats_per_bar * 4) < np.tile([0.85, 0.45, 0.75, 0.5], score.beats_per_bar))
+        grid = np.flatnonzero(
+            rng.random(score.beats_per_bar * 4) < np.tile([0.85, 0.45, 0.75, 0.5], score.beats_per_bar)
+        )
         for place, after in zip(grid, [*grid[1:], score.beats_per_bar * 4], strict=True):
             pitch = round(centre + rng.normal(0, 2) - 3 * place / (score.beats_per_bar * 4))
             length = min((after - place) / 4, 0.75)
@@ -116,7 +125,8 @@ def harmony_notes(score: Score, notes: Sequence[Note], rng: Rng) -> list[Note]:
     for note in notes:
         chord = score.chord_at(note.start_beat)
         candidates = [
-            pitch for pitch in range(note.pitch + distance - 3, note.pitch + distance + 4)
+            pitch
+            for pitch in range(note.pitch + distance - 3, note.pitch + distance + 4)
             if (pitch - chord.root) % 12 in chord.intervals
         ]
         harmony.append(note._replace(pitch=int(rng.choice(candidates)) if candidates else note.pitch + distance))
@@ -133,14 +143,17 @@ def fricatives(score: Score, notes: Sequence[Note], rng: Rng) -> Audio:
     ]
     last_stop_s = -1.0
     for note in notes:
-        start_s, stop_s = (score.seconds(min(beat, score.n_beats)) for beat in
-                           (note.start_beat, note.start_beat + note.length_beats))
+        start_s, stop_s = (
+            score.seconds(min(beat, score.n_beats)) for beat in (note.start_beat, note.start_beat + note.length_beats)
+        )
         if start_s - last_stop_s > 0.5:
             _add_burst(out, colours[3], start_s - 0.4, rng.uniform(0.2, 0.35), 0.5, rng.uniform(0.1, 0.4), rng)
         draw = rng.random()
         if draw < 0.25:
             at_s = stop_s if rng.random() < 0.5 else start_s - 0.12
-            _add_burst(out, colours[int(rng.integers(2))], at_s, rng.uniform(0.05, 0.16), 0.3, rng.uniform(0.3, 1.2), rng)
+            _add_burst(
+                out, colours[int(rng.integers(2))], at_s, rng.uniform(0.05, 0.16), 0.3, rng.uniform(0.3, 1.2), rng
+            )
         elif draw < 0.45:
             _add_burst(out, colours[2], start_s - 0.03, rng.uniform(0.01, 0.03), 0.05, rng.uniform(0.3, 1.2), rng)
         last_stop_s = stop_s
@@ -198,7 +211,9 @@ def singers(score: Score, source: Source, rng: Rng) -> Audio | None:
 
 def choir(score: Score, rng: Rng) -> Audio:
     """A formant choir on the chords: detuned saws and breath through two vowels that alternate."""
-    patch = synth.Patch("saw", 5, float(rng.uniform(15, 40)), float(rng.uniform(0.05, 0.5)), 1.0, 1.0, 0.3, 3.5, 3.0, 1.0, 0.0)
+    patch = synth.Patch(
+        "saw", 5, float(rng.uniform(15, 40)), float(rng.uniform(0.05, 0.5)), 1.0, 1.0, 0.3, 3.5, 3.0, 1.0, 0.0
+    )
     raw = synth.play_patch(score, parts.pad_part(score, rng, int(rng.integers(45, 60))), patch, rng)
     raw = raw + np.float32(rng.uniform(0.02, 0.15)) * np.abs(raw) * rng.standard_normal(len(raw)).astype(np.float32)
     first, second = rng.permutation(len(_FORMANTS))[:2]
