@@ -75,6 +75,7 @@ checkpoint_every: 2
 network: {fast_stem: [2, 2], fast_channels: 4, slow_stem: [2, 2, 2], slow_channels: 4, trunk_channels: 8,
           dilations: [1, 2], head_channels: 8}
 data: {kits: kits, grooves: groove.zip, left_out_kits: [spare]}
-slices: {frames: 344, capacity: 24, first: 4, window: 12, fresh_per_step: 1.0, views: {clean: 1.0, mix: 0.0, separated: 0.0}}
+slices: {frames: 344, capacity: 24, first: 4, window: 12, fresh_per_step: 1.0,
+         views: {clean: 1.0, mix: 0.0, separated: 0.0}}
 optimiser: {batch_size: 2, steps: 8, warmup_steps: 2}
 """

@@ -60,13 +60,18 @@ def tune_command(
         list[str] | None,
         typer.Option("--input", metavar="NAME", help="File name of each song's audio; each name makes a set."),
     ] = None,
+    families: Annotated[
+        list[str] | None,
+        typer.Option("--family", metavar="NAME", help="kick, snare, toms, hats or cymbals; all by default."),
+    ] = None,
     device: options.DeviceName = "auto",
 ) -> None:
     """Choose the thresholds of trained weights on whole songs."""
     from mix2midi.device import resolve_device
+    from mix2midi.drums import FAMILIES
     from mix2midi.pipeline.tune import tune
 
-    picking = tune(weights, folders, output, inputs or [None], resolve_device(device))
+    picking = tune(weights, folders, output, inputs or [None], families or FAMILIES, resolve_device(device))
     for curve, threshold in picking.thresholds.items():
         typer.echo(f"{curve:12s}{threshold:.2f}")
 

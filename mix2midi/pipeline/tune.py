@@ -14,6 +14,7 @@ import numpy as np
 
 from mix2midi.audio import AudioFile
 from mix2midi.drums import FAMILIES
+from mix2midi.errors import OptionError
 from mix2midi.pipeline.references import find_songs, read_reference
 from mix2midi.scores import Counts, Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
@@ -33,7 +34,12 @@ class TuningSet:
 
 
 def tune(
-    weights: Path, folders: Sequence[Path], output: Path, inputs: Sequence[str | None], device: str = "cpu"
+    weights: Path,
+    folders: Sequence[Path],
+    output: Path,
+    inputs: Sequence[str | None],
+    families: Sequence[str] = FAMILIES,
+    device: str = "cpu",
 ) -> Picking:
     """Choose thresholds for weights on songs with references, and write a copy of the weights with them.
 
@@ -46,6 +52,8 @@ def tune(
         Gets the weights with the new thresholds.
     inputs : sequence of str or None
         File names of the audio, see `mix2midi.pipeline.references.find_songs`.
+    families : sequence of str
+        Whose thresholds are chosen; the others keep those of the weights.
     device : str
         A device that torch knows.
 
@@ -59,7 +67,7 @@ def tune(
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
     sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in inputs]
-    picking = choose_thresholds(sets, transcriber.picking)
+    picking = choose_thresholds(sets, transcriber.picking, families)
     loaded.network.to("cpu")
     save_weights(replace(loaded, picking=picking.to_dict()), output)
     return picking
@@ -71,8 +79,10 @@ def _tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) 
     return TuningSet(folder.name, heat_maps, [read_reference(song.reference) for song in songs])
 
 
-def choose_thresholds(sets: Sequence[TuningSet], picking: Picking | None = None) -> Picking:
-    """Thresholds with the best mean over the sets of the F pooled over all families (50 ms).
+def choose_thresholds(
+    sets: Sequence[TuningSet], picking: Picking | None = None, families: Sequence[str] = FAMILIES
+) -> Picking:
+    """Thresholds with the best mean over the sets of the F pooled over these families (50 ms).
 
     Counts of a family depend on its own threshold alone, but the pooled F on all: families are chosen in turn until
     none changes.
@@ -83,13 +93,23 @@ def choose_thresholds(sets: Sequence[TuningSet], picking: Picking | None = None)
         At least one.
     picking : Picking, optional
         Everything but the families' thresholds is kept from here.
+    families : sequence of str
+        Whose thresholds are chosen. Rare drums are better chosen on songs that have enough of them.
+
+    Raises
+    ------
+    OptionError
+        A family is not one of `mix2midi.drums.FAMILIES`.
     """
+    unknown = sorted(set(families) - set(FAMILIES))
+    if unknown:
+        raise OptionError(f"family {unknown[0]!r} is not known; choose from {', '.join(FAMILIES)}")
     picking = picking or Picking()
     counts = {candidate: [_family_counts(entry, picking, candidate) for entry in sets] for candidate in CANDIDATES}
-    chosen = dict.fromkeys(FAMILIES, CANDIDATES[len(CANDIDATES) // 2])
+    chosen = dict.fromkeys(families, CANDIDATES[len(CANDIDATES) // 2])
     for _ in range(_ROUNDS):
         before = dict(chosen)
-        for family in FAMILIES:
+        for family in families:
             tried = [_mean_f(counts, {**chosen, family: candidate}) for candidate in CANDIDATES]
             chosen[family] = CANDIDATES[int(np.argmax(tried))]
         if chosen == before:
@@ -109,5 +129,5 @@ def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict
 
 def _mean_f(counts: Mapping[float, Sequence[Mapping[str, Counts]]], thresholds: Mapping[str, float]) -> float:
     sets = range(len(counts[CANDIDATES[0]]))
-    pooled = [sum((counts[thresholds[family]][index][family] for family in FAMILIES), Counts()) for index in sets]
+    pooled = [sum((counts[thresholds[family]][index][family] for family in thresholds), Counts()) for index in sets]
     return float(np.mean([part.f_measure for part in pooled]))

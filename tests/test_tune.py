@@ -1,0 +1,64 @@
+"""Thresholds that are chosen on whole songs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mix2midi.drums import FAMILIES
+from mix2midi.errors import OptionError
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.pipeline.tune import TuningSet, choose_thresholds, tune
+from mix2midi.postprocess import write_midi
+from mix2midi.scores import Reference, score_notes
+from mix2midi.transcription import HeatMap, Picking, pick_notes
+from mix2midi.transcription.weights import load_weights
+from tests.test_peaks import HOP, RATE_HZ, drawn
+
+
+def song(true_height: float, false_height: float, key: str = "snare", note: int = 38) -> tuple[HeatMap, Reference]:
+    """Ten true hits of one height, and ten false ones of another between them."""
+    frames = np.arange(20, 20 + 20 * 40, 40)
+    hits = [(key, float(f), true_height if i % 2 == 0 else false_height) for i, f in enumerate(frames)]
+    truth = [DrumNote(float(f) * HOP / RATE_HZ, note, 64) for f in frames[::2]]
+    return drawn(hits, frames=900), Reference(truth)
+
+
+def as_set(name: str, *songs: tuple[HeatMap, Reference]) -> TuningSet:
+    return TuningSet(name, [heat_map for heat_map, _ in songs], [reference for _, reference in songs])
+
+
+def test_a_threshold_lies_between_true_and_false_hits() -> None:
+    heat_map, reference = song(0.35, 0.2)
+    assert score_notes(reference, pick_notes(heat_map)).f_measure() == 0.0
+    picking = choose_thresholds([as_set("one", (heat_map, reference))])
+    assert 0.2 < picking.thresholds["snare"] <= 0.35
+    assert score_notes(reference, pick_notes(heat_map, picking)).f_measure() == 1.0
+
+
+def test_a_large_set_does_not_outvote_a_small_one() -> None:
+    large = as_set("large", *[song(0.9, 0.6)] * 5)  # wants more than 0.6
+    small = as_set("small", song(0.5, 0.1))  # loses everything above 0.5
+    threshold = choose_thresholds([large, small]).thresholds["snare"]
+    assert threshold <= 0.5, "two thirds here and all there beat all here and nothing there"
+
+
+def test_only_the_named_families_change() -> None:
+    heat_map, reference = song(0.35, 0.2)
+    picking = choose_thresholds([as_set("one", (heat_map, reference))], Picking(), ["snare"])
+    assert {name for name in FAMILIES if picking.thresholds[name] != 0.5} == {"snare"}
+    with pytest.raises(OptionError, match="'drums' is not known"):
+        choose_thresholds([as_set("one", (heat_map, reference))], Picking(), ["drums"])
+
+
+def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> None:
+    audio = np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32) * 0.1
+    soundfile.write(tmp_path / "song.wav", audio, RATE_HZ)
+    write_midi(Transcription([DrumNote(0.5, 38, 90)], 1.0), tmp_path / "song.mid")
+    picking = tune(tiny_weights, [tmp_path], tmp_path / "tuned.safetensors", [None])
+    tuned = load_weights(tmp_path / "tuned.safetensors")
+    assert Picking.from_dict(tuned.picking) == picking
+    assert tuned.network.config == load_weights(tiny_weights).network.config
