@@ -26,7 +26,7 @@ def tiny_network(seed: int = 0) -> DrumNetwork:
     network = DrumNetwork(TINY)
     with torch.no_grad():
         network.onset.weight.mul_(6.0)
-        network.onset.bias.fill_(0.0)
+        torch.nn.init.zeros_(network.get_parameter("onset.bias"))
     return network.eval()
 
 

@@ -101,7 +101,7 @@ def run_process(*arguments: str | Path, cwd: Path, **environment: str) -> subpro
     )
 
 
-def command(*arguments: str | Path) -> list[str]:
+def command(*arguments: object) -> list[str]:
     """The command line of this checkout, as words."""
     return [sys.executable, "-m", "mix2midi", *map(str, arguments)]
 

@@ -29,7 +29,7 @@ from tests.songs import (
     use_separator,
     write_song,
 )
-from tests.test_separation import save_open_unmix
+from tests.separators import save_open_unmix
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="checks what only Linux does this way")
 not_for_root = pytest.mark.skipif(
@@ -348,6 +348,8 @@ def test_process_is_stopped(stop: signal.Signals, code: int, tmp_path: Path, tin
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A job that a shell runs in the background is told to ignore Ctrl-C, and so would its children be.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while process.poll() is None and not any(path.stat().st_size for path in scratch.glob("*/stem.wav")):
         time.sleep(0.02)

@@ -380,7 +380,7 @@ def test_layers_rest_in_their_sections() -> None:
 
 
 def test_faults_are_named() -> None:
-    good = 0.1 * tone(440, 5.0)
+    good = (0.1 * tone(440, 5.0)).astype(np.float32)
     assert faults_of(good) == []
     assert faults_of(np.full(RATE_HZ, np.nan, np.float32)) == ["not finite"]
     assert faults_of(20 * good) == ["clipped"]

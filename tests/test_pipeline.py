@@ -408,7 +408,12 @@ def test_models_that_cannot_be_loaded_stop_all(tmp_path: Path) -> None:
 def test_models_are_loaded_once(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
     load = Transcriber.load.__func__  # type: ignore[attr-defined]
-    monkeypatch.setattr(Transcriber, "load", classmethod(lambda cls, *args: loads.append(args) or load(cls, *args)))
+
+    def counted(cls, *args):
+        loads.append(args)
+        return load(cls, *args)
+
+    monkeypatch.setattr(Transcriber, "load", classmethod(counted))
     songs = [write_song(tmp_path / "a.wav"), write_song(tmp_path / "b.wav")]
     list(run_jobs(Converter(stem_only=True, weights=tiny_weights, device="cpu"), plan_jobs(songs)[0]))
     assert len(loads) == 1

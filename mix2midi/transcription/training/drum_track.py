@@ -122,7 +122,7 @@ def render_drums(
         audio[start:stop] += np.float32(gain) * sample[: stop - start]
         own[index] = gain**2 * _attack_energies(sample)
     whole = np.array([_attack_energies(audio[max(0, start) :]) for start in starts]).reshape(-1, 2)
-    heard = (own > _DROWNED * whole).any(axis=1)
+    heard: NDArray[np.bool_] = np.any(own > _DROWNED * whole, axis=1)
     return audio[lead_in:], heard
 
 
