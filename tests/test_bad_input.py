@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from mix2midi.transcription import Transcriber
+from tests.separators import save_open_unmix
 from tests.songs import (
     RATE_HZ,
     QuietSeparator,
@@ -29,7 +30,6 @@ from tests.songs import (
     use_separator,
     write_song,
 )
-from tests.separators import save_open_unmix
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="checks what only Linux does this way")
 not_for_root = pytest.mark.skipif(

@@ -31,7 +31,8 @@ class BeatNetworkConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> BeatNetworkConfig:
         """The inverse of `to_dict`; unknown names raise `TypeError`."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        known: dict[str, Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in values.items()}
+        return cls(**known)
 
 
 class _Block(nn.Module):

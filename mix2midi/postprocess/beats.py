@@ -111,7 +111,7 @@ class Beats:
 
     def seconds(self, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse of `quarters`."""
-        return _extrapolate(quarters, self._beat_quarters(), self.times_s)
+        return np.asarray(_extrapolate(quarters, self._beat_quarters(), self.times_s), dtype=np.float64)
 
     def _beat_quarters(self) -> NDArray[np.float64]:
         """Position of each beat in quarter notes; beats before the first downbeat are negative."""
