@@ -107,7 +107,7 @@ class Beats:
 
     def quarters(self, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
         """Position of times in quarter notes from the first downbeat; outside the beats the nearest tempo goes on."""
-        return _extrapolate(times_s, self.times_s, self._beat_quarters())
+        return np.asarray(_extrapolate(times_s, self.times_s, self._beat_quarters()), dtype=np.float64)
 
     def seconds(self, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse of `quarters`."""
@@ -116,7 +116,8 @@ class Beats:
     def _beat_quarters(self) -> NDArray[np.float64]:
         """Position of each beat in quarter notes; beats before the first downbeat are negative."""
         first = int(np.argmax(self.position == 1))
-        return (np.arange(len(self.times_s)) - first) * float(self.signature.beat_quarters)
+        steps = np.arange(len(self.times_s)) - first
+        return np.asarray(steps * float(self.signature.beat_quarters), dtype=np.float64)
 
 
 def _extrapolate(x: NDArray[np.float64], xp: NDArray[np.float64], fp: NDArray[np.float64]) -> NDArray[np.float64]:
