@@ -263,7 +263,7 @@ def test_midicsv_agrees_on_tempo_signature_and_names(song_with_a_map):
     assert [int(row[3]) for row in events if row[2] == "Tempo"] == [event.microseconds for event in tempo_map.tempos]
     signatures = [(int(row[3]), 2 ** int(row[4])) for row in events if row[2] == "Time_signature"]
     assert signatures == [(event.numerator, event.denominator) for event in tempo_map.signatures]
-    assert [row[3] for row in events if row[2] == "Title_t"] == ["Walzer", "Drums"]
+    assert [row[3].strip('"') for row in events if row[2] == "Title_t"] == ["Walzer", "Drums"]
 
 
 NOTES = [DrumNote(0.5, 36, 90), DrumNote(0.5, 42, 80), DrumNote(1.0, 38, 70), DrumNote(1.5, 42, 60)]
