@@ -71,6 +71,13 @@ class CommandGroup(TyperGroup):
         with formatter.section("Program"):
             formatter.write_dl([record for param in self.params if (record := param.get_help_record(ctx))])
 
+    def format_commands(self, ctx: Context, formatter: Any) -> None:
+        """Write one line of help for each command, and write it whole."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        rows = [(name, (command.help or "").partition("\n")[0]) for name, command in commands if command is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def main(
         self,
         args: Sequence[str] | None = None,

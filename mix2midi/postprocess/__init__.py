@@ -1,5 +1,6 @@
 """Third stage: notes to files that a DAW, a spreadsheet or a script opens, and the song's musical time."""
 
+from mix2midi.postprocess.arrange import Arranged, ArrangeOptions, VelocityOptions, arrange
 from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature, track_beats
 from mix2midi.postprocess.grid import TEMPO_MODES, tempo_map_from_beats
 from mix2midi.postprocess.midi import MidiLayout, read_midi_notes, write_midi
@@ -12,6 +13,8 @@ from mix2midi.postprocess.velocity import bend_velocity, fix_velocity, match_vel
 
 __all__ = [
     "TEMPO_MODES",
+    "ArrangeOptions",
+    "Arranged",
     "BeatOptions",
     "Beats",
     "MidiLayout",
@@ -21,6 +24,8 @@ __all__ = [
     "TempoEstimate",
     "TempoMap",
     "TimeSignature",
+    "VelocityOptions",
+    "arrange",
     "bend_velocity",
     "estimate_tempo",
     "fix_velocity",

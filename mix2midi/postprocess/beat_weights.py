@@ -25,12 +25,12 @@ def save_beat_weights(network: BeatNetwork, path: Path, notes: dict[str, Any]) -
     OutputError
         The file cannot be written there.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     metadata = {"format": _FORMAT, "config": json.dumps(network.config.to_dict()), "notes": json.dumps(notes)}
     state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
     with atomic_write(path) as temporary:
-        save_file(state, temporary, metadata=metadata)
+        temporary.write_bytes(save(state, metadata=metadata))
 
 
 def load_beat_weights(path: Path | None = None) -> BeatNetwork:

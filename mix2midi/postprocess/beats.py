@@ -35,6 +35,15 @@ METER_PRIOR = {4: 0.9, 3: 0.06, 6: 0.04}
 MIN_BEAT_BPM, MAX_BEAT_BPM = 55.0, 215.0
 #: A tempo that is given narrows the search to this much around it.
 GIVEN_TEMPO_RANGE = 0.06
+#: 6/8 with slower eighths than this is something else, heard wrongly.
+MIN_EIGHTH_BPM = 115.0
+#: How much the first hit of a song is taken for a downbeat, as logarithm of the odds: drums mostly enter on one. It
+#: decides where the pattern repeats every half bar and nothing else tells its halves apart.
+START_ODDS = 2.5
+#: Bounds of the share of downbeats among beats: never quite sure.
+DOWNBEAT_SHARES = (0.02, 0.85)
+#: Silence before and after the song for the decoder, in frames: a beat on the very first frame counts as well.
+PADDING = BEAT_FPS // 2
 #: Steepness of the decoder's prior against changes of tempo; the literature's value.
 TRANSITION_LAMBDA = 100.0
 
@@ -195,8 +204,10 @@ def track_beats(
     onsets = count_onsets(notes)
     if onsets < MIN_ONSETS:
         return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
-    activations = beat_activations(notes, duration_s, network)
-    times_s, position = _decode(activations, options)
+    observations = _observations(beat_activations(notes, duration_s, network), notes[0].onset_s)
+    times_s, position = _decode(observations, options)
+    if position.max(initial=0) == 6 and options.signature is None and _tempo_bpm(times_s) < MIN_EIGHTH_BPM:
+        times_s, position = _decode(observations, options, meters=(3, 4))
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
     times_s = smooth_beats(times_s, notes)
@@ -230,22 +241,47 @@ def beat_activations(
     return torch.sigmoid(logits.double()).numpy()
 
 
-def _decode(activations: NDArray[np.float64], options: BeatOptions) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _observations(activations: NDArray[np.float64], first_onset_s: float) -> NDArray[np.float64]:
+    """What the decoder sees: how likely each frame is a beat, and a downbeat, [2, frames] with silence around.
+
+    The network's two answers do not know of each other, so where the bar may begin on either of two beats their
+    difference is noise. It is bounded, and the first hit is made more likely to begin a bar.
+    """
+    beat, downbeat = activations
+    beat = np.maximum(beat, downbeat)
+    share = np.clip(downbeat / beat, *DOWNBEAT_SHARES)
+    frame = round(first_onset_s * BEAT_FPS)
+    near = slice(max(0, frame - 1), frame + 2)
+    odds = share[near] / (1.0 - share[near]) * np.exp(START_ODDS)
+    share[near] = odds / (1.0 + odds)
+    return np.pad(np.stack([beat, beat * share]), ((0, 0), (PADDING, PADDING)))
+
+
+def _tempo_bpm(times_s: NDArray[np.float64]) -> float:
+    return 60.0 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+
+
+def _decode(
+    observations: NDArray[np.float64], options: BeatOptions, meters: tuple[int, ...] = tuple(METER_PRIOR)
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Times and positions in the bar of the most likely beats."""
     import metricon
 
-    settings = _decoder_settings(options)
-    beat, downbeat = activations
+    settings = _decoder_settings(options, meters)
     tracker = metricon.DownbeatTracker(fps=BEAT_FPS, transition_lambda=TRANSITION_LAMBDA, **settings)
-    frames = metricon.Activations.from_activations(beat, np.minimum(downbeat, beat), fps=BEAT_FPS)
-    anchors = None if options.downbeat_s is None else [min(options.downbeat_s, (len(beat) - 1) / BEAT_FPS)]
+    beat, downbeat = observations
+    frames = metricon.Activations.from_activations(beat, downbeat, fps=BEAT_FPS)
+    anchors = None if options.downbeat_s is None else [options.downbeat_s + PADDING / BEAT_FPS]
     found = tracker.track(frames, downbeat_anchors=anchors, snap="center")
-    return np.asarray(found.times, dtype=np.float64), np.asarray(found.numbers, dtype=np.int64)
+    times_s = np.asarray(found.times, dtype=np.float64) - PADDING / BEAT_FPS
+    end_s = (observations.shape[1] - 2 * PADDING) / BEAT_FPS
+    inside = (times_s >= -1.0 / BEAT_FPS) & (times_s < end_s)
+    return times_s[inside], np.asarray(found.numbers, dtype=np.int64)[inside]
 
 
-def _decoder_settings(options: BeatOptions) -> dict[str, Any]:
+def _decoder_settings(options: BeatOptions, meters: tuple[int, ...]) -> dict[str, Any]:
     """Meters and tempos to look for."""
-    settings: dict[str, Any] = {"beats_per_bar": tuple(METER_PRIOR), "meter_prior": METER_PRIOR}
+    settings: dict[str, Any] = {"beats_per_bar": meters, "meter_prior": METER_PRIOR}
     settings |= {"min_bpm": MIN_BEAT_BPM, "max_bpm": MAX_BEAT_BPM}
     beat_quarters = Fraction(1)
     if options.signature is not None:
@@ -258,8 +294,7 @@ def _decoder_settings(options: BeatOptions) -> dict[str, Any]:
         settings["max_bpm"] = tempo_bpm * (1.0 + GIVEN_TEMPO_RANGE)
         if options.signature is None:
             # A tempo in quarters says nothing about eighths: look for meters that count quarters.
-            settings["beats_per_bar"] = tuple(beats for beats in METER_PRIOR if beats != 6)
-            settings["meter_prior"] = {beats: METER_PRIOR[beats] for beats in settings["beats_per_bar"]}
+            settings["beats_per_bar"] = tuple(beats for beats in meters if beats != 6)
     return settings
 
 

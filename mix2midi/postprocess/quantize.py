@@ -137,14 +137,7 @@ def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions |
     if not notes:
         return Quantized([], {}, STRAIGHT)
     part = _part_of(notes, beats)
-    plan = _make_plan(part, options)
-    moved = _snap(part, plan, options)
-    for _ in range(ROUNDS):
-        # What is chosen from quantised hits must be what they were quantised to: then a second pass changes nothing.
-        again = _make_plan(replace(part, quarters=moved), options)
-        if again == plan:
-            break
-        plan, moved = again, _snap(part, again, options)
+    plan, moved = _settle(part, options)
     target_s = np.maximum(beats.seconds(moved), 0.0)
     onset_s = np.array([note.onset_s for note in notes])
     # Hits that stay keep their time to the last bit.
@@ -172,6 +165,26 @@ def _part_of(notes: Sequence[DrumNote], beats: Beats) -> _Part:
         bars=int(np.ceil(quarters.max() / bar_quarters)) + 1 - first_bar,
         bar_quarters=bar_quarters,
     )
+
+
+def _settle(part: _Part, options: QuantizeOptions) -> tuple[_Plan, NDArray[np.float64]]:
+    """Choose a grid and move the hits to it, until choosing again from the moved hits moves none of them.
+
+    Hits on a grid may be explained by a coarser one that some of them were just too far from. Each round leaves fewer
+    lines, so this ends; where it would carry a hit further than half a step, the first choice stands.
+    """
+    first_plan = _make_plan(part, options)
+    first = _snap(part, first_plan, options)
+    plan, moved = first_plan, first
+    for _ in range(ROUNDS):
+        settled = replace(part, quarters=moved)
+        plan = _make_plan(settled, options)
+        before, moved = moved, _snap(settled, plan, options)
+        if np.abs(moved - before).max() < SAME:
+            break
+    lines = song_lines(plan.grids, part.first_bar, part.bar_quarters, plan.swing)
+    far = np.abs(moved - part.quarters).max() > np.diff(lines).max() / 2 + SAME
+    return (first_plan, first) if far else (plan, moved)
 
 
 def _make_plan(part: _Part, options: QuantizeOptions) -> _Plan:

@@ -120,7 +120,7 @@ def _beat_times(groove: Groove, duration_s: float, rng: np.random.Generator) -> 
 
     Usually a song starts on or before its first downbeat after some silence; an example may also start anywhere.
     """
-    tempo_bpm = np.clip(groove.tempo_bpm * np.exp(rng.uniform(-0.2, 0.2)), 55.0, 215.0)
+    tempo_bpm = np.clip(groove.tempo_bpm * np.exp(rng.uniform(-0.1, 0.1)), 55.0, 215.0)
     count = int(duration_s * tempo_bpm / 60 * 1.1) + 2
     drift = np.cumsum(rng.normal(0.0, rng.choice([0.0, 0.003, 0.008]), count))
     beats_s = np.cumsum(60.0 / tempo_bpm * np.exp(drift - drift.mean()))
@@ -140,7 +140,7 @@ def _mishear(
         if rng.random() < 0.15:
             chosen = (row == _ROW[name]) & (rng.random(len(row)) < rng.choice([0.3, 1.0]))
             row[chosen] = _ROW[other]
-    keep = rng.random(len(row)) > rng.choice([0.0, 0.05, 0.2])
+    keep = rng.random(len(row)) > rng.choice([0.0, 0.05, 0.15])
     for lost in rng.permutation(len(ROWS))[: rng.choice([0, 0, 0, 1, 2])]:
         keep &= row != lost
     keep |= velocity > rng.choice([128.0, 60.0])

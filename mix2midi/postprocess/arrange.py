@@ -1,0 +1,154 @@
+"""All of musical time and dynamics in one call: from the hits of a song to what a DAW project wants of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mix2midi.errors import OptionError
+from mix2midi.notes import DrumNote
+from mix2midi.postprocess.beats import BeatOptions, Beats, track_beats
+from mix2midi.postprocess.grid import TEMPO_MODES, tempo_map_from_beats
+from mix2midi.postprocess.midi import read_midi_notes
+from mix2midi.postprocess.quantize import Quantized, QuantizeOptions, quantize
+from mix2midi.postprocess.tempo_map import TempoMap
+from mix2midi.postprocess.velocity import bend_velocity, fix_velocity, match_velocity, scale_velocity
+
+
+@dataclass(frozen=True, slots=True)
+class VelocityOptions:
+    """What becomes of velocities, in this order; by default nothing.
+
+    Attributes
+    ----------
+    match : Path, optional
+        MIDI file whose distribution of velocities each drum takes over.
+    curve : float, optional
+        Exponent, see `mix2midi.postprocess.velocity.bend_velocity`.
+    range : tuple of int, optional
+        Velocity of the softest and of the loudest hit.
+    fixed : int, optional
+        Velocity of every hit.
+
+    Raises
+    ------
+    OptionError
+        A value is out of range.
+    """
+
+    match: Path | None = None
+    curve: float | None = None
+    range: tuple[int, int] | None = None
+    fixed: int | None = None
+
+    def __post_init__(self) -> None:
+        self._shape([])
+
+    def apply(self, notes: Sequence[DrumNote]) -> list[DrumNote]:
+        """Notes with their velocities; raises `OptionError` where the file to match cannot be read or is empty."""
+        changed = list(notes)
+        if self.match is not None:
+            changed = match_velocity(changed, [(note, velocity) for _, note, velocity in read_midi_notes(self.match)])
+        return self._shape(changed)
+
+    def _shape(self, notes: list[DrumNote]) -> list[DrumNote]:
+        if self.curve is not None:
+            notes = bend_velocity(notes, self.curve)
+        if self.range is not None:
+            notes = scale_velocity(notes, *self.range)
+        if self.fixed is not None:
+            notes = fix_velocity(notes, self.fixed)
+        return notes
+
+
+@dataclass(frozen=True, slots=True)
+class ArrangeOptions:
+    """How hits are set in musical time.
+
+    Attributes
+    ----------
+    tempo : str
+        One of `mix2midi.postprocess.grid.TEMPO_MODES`.
+    beats : BeatOptions
+        What is known about tempo, time signature and bar lines.
+    quantize : QuantizeOptions, optional
+        By default hits stay where they were played.
+    velocity : VelocityOptions
+
+    Raises
+    ------
+    OptionError
+        The tempo mode is not known.
+    """
+
+    tempo: str = "map"
+    beats: BeatOptions = BeatOptions()
+    quantize: QuantizeOptions | None = None
+    velocity: VelocityOptions = VelocityOptions()
+
+    def __post_init__(self) -> None:
+        if self.tempo not in TEMPO_MODES:
+            raise OptionError(f"tempo {self.tempo!r} is not known; choose one of {', '.join(TEMPO_MODES)}")
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A drum part in musical time.
+
+    Attributes
+    ----------
+    notes : list of DrumNote
+        In order of onset.
+    beats : Beats
+    tempo_map : TempoMap
+        For `mix2midi.postprocess.midi.write_midi`.
+    quantized : Quantized, optional
+        Grids and swing that were applied.
+    """
+
+    notes: list[DrumNote]
+    beats: Beats
+    tempo_map: TempoMap
+    quantized: Quantized | None = field(default=None)
+
+
+def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions | None = None) -> Arranged:
+    """Find the song's time, quantise, and set velocities.
+
+    Hits are quantised to the song's own beats, whatever tempo the file gets: the tempo map of the file is only how it
+    writes them down.
+
+    Parameters
+    ----------
+    notes : sequence of DrumNote
+        In order of onset; not changed.
+    duration_s : float
+        Length of the song.
+    options : ArrangeOptions, optional
+
+    Returns
+    -------
+    Arranged
+
+    Raises
+    ------
+    OptionError
+        A downbeat after the song's end; a file to match velocities with that cannot be read.
+    ModelError
+        The shipped weights of the beat network are damaged.
+    """
+    options = options or ArrangeOptions()
+    beats = track_beats(notes, duration_s, options.beats)
+    quantized = quantize(notes, beats, options.quantize) if options.quantize is not None else None
+    placed = quantized.notes if quantized is not None else list(notes)
+    tempo_map = _tempo_map(beats, placed, options)
+    return Arranged(options.velocity.apply(placed), beats, tempo_map, quantized)
+
+
+def _tempo_map(beats: Beats, notes: Sequence[DrumNote], options: ArrangeOptions) -> TempoMap:
+    """The file's grid; a constant tempo that the user gave is written to the letter."""
+    if options.tempo == "constant" and options.beats.tempo_bpm is not None:
+        return TempoMap.constant(options.beats.tempo_bpm, beats.signature.numerator, beats.signature.denominator)
+    first_onset_s = notes[0].onset_s if notes else 0.0
+    return tempo_map_from_beats(beats, first_onset_s=first_onset_s, mode=options.tempo)

@@ -1,0 +1,193 @@
+"""Beats and bars heard in a drum part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mix2midi.errors import ModelError, OptionError
+from mix2midi.notes import DrumNote
+from mix2midi.postprocess import BeatOptions, Beats, TimeSignature, read_midi_notes, track_beats
+from mix2midi.postprocess.beat_roll import BEAT_FPS, ROWS, drum_roll
+from mix2midi.postprocess.beat_smoothing import smooth_beats
+from mix2midi.postprocess.beat_weights import load_beat_weights, save_beat_weights
+
+KICK, SNARE, HAT, CRASH = 36, 38, 42, 49
+
+
+def rock(tempo_bpm: float = 104.0, bars: int = 12, first_s: float = 0.0, scatter_s: float = 0.004) -> list[DrumNote]:
+    """Kick on one and three, snare on two and four, eighths on the hat, now and then a crash on one."""
+    rng = np.random.default_rng(8)
+    beat_s = 60 / tempo_bpm
+    hits: list[tuple[float, int, int]] = [(beat, KICK if beat % 2 == 0 else SNARE, 105) for beat in range(4 * bars)]
+    hits += [(half / 2, HAT, 80 - 20 * (half % 2)) for half in range(8 * bars)]
+    hits += [(bar * 4 + 2.5, KICK, 90) for bar in range(bars)] + [(bar * 4, CRASH, 110) for bar in range(0, bars, 4)]
+    return sorted(DrumNote(max(0.0, first_s + b * beat_s + rng.normal(0, scatter_s)), n, v) for b, n, v in hits)
+
+
+def f_measure(reference_s: np.ndarray, found_s: np.ndarray) -> float:
+    from mir_eval.beat import f_measure as measure
+
+    return float(measure(reference_s, found_s))
+
+
+@pytest.mark.parametrize("tempo_bpm", [76, 93.3, 120, 141, 168])
+@pytest.mark.parametrize("first_s", [0.0, 1.37])
+def test_a_plain_rock_beat_has_its_tempo_and_its_bars(tempo_bpm, first_s):
+    notes = rock(tempo_bpm, first_s=first_s)
+    beats = track_beats(notes, notes[-1].onset_s + 1)
+    assert beats.tempo_bpm == pytest.approx(tempo_bpm, rel=0.01)
+    assert str(beats.signature) == "4/4"
+    true_bars_s = first_s + np.arange(12) * 240 / tempo_bpm
+    found_s = beats.downbeats_s[beats.downbeats_s > first_s - 0.1]
+    assert f_measure(true_bars_s, found_s[: len(true_bars_s)]) > 0.9
+
+
+def test_beats_are_where_the_hits_are_not_on_a_raster():
+    notes = rock(101.7, scatter_s=0.0)
+    beats = track_beats(notes, notes[-1].onset_s + 1)
+    true_s = np.arange(48) * 60 / 101.7
+    assert np.abs(beats.times_s[:, None] - true_s).min(axis=0).max() < 0.004
+
+
+def test_beats_cover_the_song_and_count_on():
+    notes = rock(first_s=7.0)
+    beats = track_beats(notes, 60.0)
+    assert 0 <= beats.times_s[0] < 0.7
+    assert 60 <= beats.times_s[-1] < 61
+    assert (np.diff(beats.times_s) > 0).all()
+    assert (np.diff(beats.position) % beats.signature.numerator == 1).all()
+
+
+def test_what_the_user_knows_is_followed():
+    notes = rock(120)
+    beats = track_beats(notes, 30.0, BeatOptions(tempo_bpm=60, signature=TimeSignature(3, 4), downbeat_s=4.0))
+    assert beats.tempo_bpm == pytest.approx(60, rel=0.06)
+    assert str(beats.signature) == "3/4"
+    assert np.abs(beats.downbeats_s - 4.0).min() < 0.05
+
+
+@pytest.mark.parametrize("signature", ["2/4", "5/4", "7/8", "6/8", "2/2", "12/8", "1/4"])
+def test_every_time_signature_can_be_asked_for(signature):
+    notes = rock()
+    beats = track_beats(notes, 30.0, BeatOptions(signature=TimeSignature.parse(signature)))
+    assert str(beats.signature) == signature
+    assert set(beats.position) == set(range(1, beats.signature.numerator + 1))
+
+
+@pytest.mark.parametrize("times_s", [[], [3.0], [1.0, 1.01, 2.0]])
+def test_too_few_hits_give_an_even_grid_and_say_so(times_s):
+    beats = track_beats([DrumNote(time_s, SNARE, 90) for time_s in times_s], 10.0)
+    assert beats.tempo_bpm == pytest.approx(120)
+    assert beats.times_s[0] == 0
+    assert "too few" in beats.reason
+
+
+def test_an_even_grid_follows_what_is_known():
+    beats = track_beats([], 10.0, BeatOptions(tempo_bpm=90, signature=TimeSignature(6, 8), downbeat_s=1.0))
+    assert beats.tempo_bpm == pytest.approx(90)
+    assert np.diff(beats.times_s) == pytest.approx(1 / 3)
+    assert beats.downbeats_s == pytest.approx([1.0, 3.0, 5.0, 7.0, 9.0])
+
+
+@pytest.mark.parametrize("tempo_bpm", [5, 30, 400, 990])
+def test_extreme_tempos_are_taken_at_their_word(tempo_bpm):
+    beats = track_beats(rock(), 30.0, BeatOptions(tempo_bpm=tempo_bpm))
+    assert beats.tempo_bpm == pytest.approx(tempo_bpm, rel=0.1)
+
+
+def test_one_drum_alone_and_a_very_short_song_are_no_trouble():
+    for notes, duration_s in (([DrumNote(k * 0.05, HAT, 90) for k in range(8)], 0.4), (rock(bars=1)[:6], 0.6)):
+        beats = track_beats(notes, duration_s)
+        assert len(beats.times_s) >= 2
+        assert (beats.position == 1).any()
+
+
+@pytest.mark.parametrize("downbeat_s", [-1.0, float("nan"), float("inf")])
+def test_a_downbeat_outside_the_song_is_refused(downbeat_s):
+    with pytest.raises(OptionError, match="is not in the song"):
+        BeatOptions(downbeat_s=downbeat_s)
+
+
+def test_a_downbeat_after_the_song_is_refused():
+    with pytest.raises(OptionError, match=r"a downbeat at 31 s is after the song's end at 30\.00 s"):
+        track_beats(rock(), 30.0, BeatOptions(downbeat_s=31.0))
+
+
+def test_positions_in_quarters_and_seconds_are_inverse_and_go_on_outside():
+    beats = Beats(np.array([1.0, 1.5, 2.1, 2.8]), np.array([4, 1, 2, 3]))
+    times_s = np.array([0.0, 1.0, 1.25, 1.5, 2.1, 2.45, 2.8, 3.5])
+    assert beats.quarters(times_s) == pytest.approx([-3, -1, -0.5, 0, 1, 1.5, 2, 3])
+    assert beats.seconds(beats.quarters(times_s)) == pytest.approx(times_s)
+
+
+def test_smoothing_evens_out_a_raster_and_follows_a_drifting_tempo():
+    lengths_s = 0.5 * np.linspace(1.0, 1.05, 63)
+    true_s = np.concatenate([[0.5], 0.5 + np.cumsum(lengths_s)])
+    raster_s = np.round(true_s * BEAT_FPS) / BEAT_FPS
+    rng = np.random.default_rng(3)
+    notes = [DrumNote(float(t + rng.normal(0, 0.005)), SNARE, 100) for t in true_s]
+    smooth_s = smooth_beats(raster_s, notes)
+    assert np.abs(smooth_s - true_s).max() < 0.009
+    assert np.abs(np.diff(smooth_s, 2)).max() < 0.004
+
+
+def test_a_song_played_to_a_click_gets_even_beats_of_a_whole_tempo():
+    true_s = 0.3 + np.arange(100) * 60 / 113
+    rng = np.random.default_rng(3)
+    notes = sorted(DrumNote(float(t + rng.normal(0, 0.012)), SNARE, 100) for t in true_s)
+    smooth_s = smooth_beats(np.round(true_s * BEAT_FPS) / BEAT_FPS, notes)
+    assert np.diff(smooth_s) == pytest.approx(60 / 113, abs=1e-9)
+    assert np.abs(smooth_s - true_s).max() < 0.006
+
+
+def test_smoothing_ignores_a_hit_that_is_off():
+    true_s = np.arange(20, dtype=np.float64) * 0.5
+    notes = [DrumNote(float(t + (0.05 if k == 10 else 0.0)), SNARE, 100) for k, t in enumerate(true_s)]
+    assert np.abs(smooth_beats(true_s, notes) - true_s).max() < 0.004
+
+
+def test_a_roll_keeps_the_time_of_a_hit_between_frames():
+    roll = drum_roll(np.array([0.105]), np.array([1]), np.array([127.0]), 20)
+    assert roll.shape == (len(ROWS), 20)
+    assert roll[1].sum() == pytest.approx(1.0)
+    assert (roll[1] * np.arange(20)).sum() / BEAT_FPS == pytest.approx(0.105)
+    assert drum_roll(np.array([-1.0, 9.0]), np.array([0, 0]), np.array([90.0, 90.0]), 20).sum() == 0
+
+
+def test_weights_survive_a_round_trip(tmp_path):
+    import torch
+
+    network = load_beat_weights()
+    save_beat_weights(network, tmp_path / "beats.safetensors", {"recipe": "test"})
+    again = load_beat_weights(tmp_path / "beats.safetensors")
+    roll = torch.rand(1, len(ROWS), 300)
+    assert torch.equal(network(roll), again(roll))
+
+
+def test_damaged_foreign_and_missing_weights_are_named(tmp_path):
+    (tmp_path / "broken.safetensors").write_bytes(b"\x00" * 40)
+    save_file({"a": np.zeros(3, np.float32)}, tmp_path / "foreign.safetensors")
+    for name, message in (("broken", "damaged"), ("foreign", "not weights of this version"), ("none", "no such")):
+        with pytest.raises(ModelError, match=rf"{name}\.safetensors: .*{message}|{name}\.safetensors: {message}"):
+            load_beat_weights(tmp_path / f"{name}.safetensors")
+
+
+def test_weights_that_do_not_fit_their_description_are_refused(tmp_path):
+    network = load_beat_weights()
+    metadata = {"format": "mix2midi-beats-1", "config": '{"channels": 3}', "notes": "{}"}
+    state = {key: value.numpy() for key, value in network.state_dict().items()}
+    save_file(state, tmp_path / "odd.safetensors", metadata=metadata)
+    with pytest.raises(ModelError, match=r"odd\.safetensors: weights do not fit"):
+        load_beat_weights(tmp_path / "odd.safetensors")
+
+
+def test_real_songs(shared_dir):
+    for song in ("Punk", "80sRock"):
+        folder = shared_dir / "data" / "mdb-dev" / song
+        table = np.loadtxt(folder / "beats.txt")
+        notes = [DrumNote(*note) for note in read_midi_notes(folder / "plusplus.mid")]
+        beats = track_beats(notes, float(table[-1, 0]) + 0.1)
+        found_s = beats.times_s[beats.times_s < table[-1, 0] + 0.1]
+        assert f_measure(table[:, 0], found_s) > 0.9
