@@ -20,7 +20,7 @@ from mix2midi.scores import Counts, Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
 
 #: Thresholds that are tried.
-CANDIDATES = tuple(float(value) for value in np.round(np.arange(0.10, 0.82, 0.03), 2))
+CANDIDATES = tuple(float(value) for value in np.round(np.arange(0.10, 0.98, 0.03), 2))
 _ROUNDS = 10
 
 
