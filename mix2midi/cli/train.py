@@ -38,6 +38,9 @@ def train_command(
     steps: Annotated[
         int | None, typer.Option("--steps", min=1, help="Stop after this step instead of the recipe's last.")
     ] = None,
+    initial_weights: Annotated[
+        Path | None, typer.Option("--from", metavar="WEIGHTS", help="Start from these weights, not from chance.")
+    ] = None,
     device: options.DeviceName = "auto",
     quiet: options.Quiet = False,
 ) -> None:
@@ -49,7 +52,8 @@ def train_command(
         if not quiet:
             typer.echo("  ".join(f"{name} {value}" for name, value in line.items() if value != ""), err=True)
 
-    typer.echo(train(recipe, data, run, device=resolve_device(device), steps=steps, report=report))
+    where = resolve_device(device)
+    typer.echo(train(recipe, data, run, device=where, steps=steps, initial_weights=initial_weights, report=report))
 
 
 def tune_command(

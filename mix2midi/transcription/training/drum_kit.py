@@ -12,6 +12,7 @@ from scipy.signal import butter, iirpeak, sosfilt
 
 from mix2midi.drums import PIECES, PIECES_BY_KEY
 from mix2midi.transcription.training.kits import RATE_HZ, Instrument, KitLibrary, Layer
+from mix2midi.transcription.training.synthesis import SyntheticInstrument, synthesise_kit
 from mix2midi.units import decibels_to_gain
 
 _TOMS = ("high_tom", "mid_tom", "low_tom")
@@ -36,8 +37,10 @@ _LEVELS_DB = {
     "tambourine": -12.0,
     "cowbell": -9.0,
 }
-_LEVEL_SPREAD_DB = 3.5
+#: Standard deviation of those levels: cymbals are recorded anywhere between a wash over everything and a hint.
+_LEVEL_SPREAD_DB = {"kick": 3.5, "snare": 3.5, "toms": 4.0, "hats": 4.5, "cymbals": 5.5, "percussion": 4.0}
 _FOREIGN_SHARE = 0.3  # how often a piece comes from another kit than the rest
+_MIXED_MACHINE_SHARE = 0.4  # how often a synthetic kit plays only some of the pieces
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class Voice:
         Amplitude grows with (velocity / 127) to this power.
     """
 
-    instrument: Instrument
+    instrument: Instrument | SyntheticInstrument
     tone: Tone
     gain: float
     curve: float
@@ -108,8 +111,10 @@ class Voice:
         return self._tuned[index], self.gain * wander * (velocity / 127.0) ** self.curve
 
 
-def draw_kit(rng: Generator, library: KitLibrary) -> dict[int, Voice]:
+def draw_kit(rng: Generator, library: KitLibrary, synthetic_share: float = 0.0) -> dict[int, Voice]:
     """A random kit: a voice for each row of `mix2midi.drums.PIECES` that the library can play.
+
+    `synthetic_share` of the kits have some or all of their pieces from a synthetic drum machine.
 
     Toms and hats are drawn as sets, so that high stays above low and open stays the open side of the same pair.
     """
@@ -117,7 +122,7 @@ def draw_kit(rng: Generator, library: KitLibrary) -> dict[int, Voice]:
     sizes = np.array([len(library.by_kit[kit]) for kit in kits], dtype=np.float64)
     base = kits[int(rng.choice(len(kits), p=sizes / sizes.sum()))]
     curve = float(rng.uniform(1.1, 2.2))
-    chosen: dict[str, tuple[Instrument, float]] = {}
+    chosen: dict[str, tuple[Instrument | SyntheticInstrument, float]] = {}
     for piece in PIECES:
         if piece.key not in (*_TOMS, *_HATS):
             instrument = _draw_instrument(rng, library, base, piece.key)
@@ -125,6 +130,10 @@ def draw_kit(rng: Generator, library: KitLibrary) -> dict[int, Voice]:
                 chosen[piece.key] = (instrument, 1.0)
     chosen |= _draw_set(rng, library, base, _HATS, semitones_apart=0.0)
     chosen |= _draw_set(rng, library, base, _TOMS, semitones_apart=4.0)
+    if rng.random() < synthetic_share:
+        machine = synthesise_kit(rng)
+        taken = 0.5 if rng.random() < _MIXED_MACHINE_SHARE else 1.0
+        chosen |= {key: (instrument, 1.0) for key, instrument in machine.items() if rng.random() < taken}
     rows = {piece.key: row for row, piece in enumerate(PIECES)}
     tunings = {family: float(rng.normal(0.0, spread)) for family, spread in sorted(_TUNING_SEMITONES.items())}
     return {
@@ -174,18 +183,18 @@ def _voice(
     tunings: dict[str, float],
     curve: float,
     alternatives: list[Instrument],
-    instrument: Instrument,
+    instrument: Instrument | SyntheticInstrument,
     pitch: float,
 ) -> Voice:
     family = PIECES_BY_KEY[key].family
     pitch *= 2.0 ** (tunings[family] / 12.0)
     shortest_s = _SHORTEST_DECAY_S[family]
-    decay_s = shortest_s * float(np.exp(rng.uniform(0.0, 3.0))) if rng.random() < 0.35 else math.inf
-    filters = _microphone(rng) if rng.random() < 0.5 else None
+    decay_s = shortest_s * float(np.exp(rng.uniform(0.0, 3.0))) if rng.random() < 0.18 else math.inf
+    filters = _microphone(rng) if rng.random() < 0.4 else None
     blend = None
-    if len(alternatives) > 1 and rng.random() < 0.25:
+    if len(alternatives) > 1 and rng.random() < 0.12:
         blend = (alternatives[int(rng.integers(len(alternatives)))], float(rng.uniform(0.15, 0.6)))
-    level_db = _LEVELS_DB[key] + rng.normal(0.0, _LEVEL_SPREAD_DB)
+    level_db = _LEVELS_DB[key] + rng.normal(0.0, _LEVEL_SPREAD_DB[family])
     return Voice(instrument, Tone(pitch, decay_s, filters, blend), float(decibels_to_gain(level_db)), curve)
 
 

@@ -14,7 +14,7 @@ from mix2midi.transcription.training.kits import RATE_HZ
 from mix2midi.transcription.training.performances import ROW_OF_PIECE, Performance
 
 #: How often a slice goes without a family of drums, so that no drum is heard for the company it usually keeps.
-_ABSENT = {"kick": 0.06, "snare": 0.08, "hats": 0.2, "cymbals": 0.15, "toms": 0.05}
+_ABSENT = {"kick": 0.06, "snare": 0.08, "hats": 0.22, "cymbals": 0.12, "toms": 0.05}
 _HAT_ROWS = [ROW_OF_PIECE[key] for key in ("closed_hat", "pedal_hat", "open_hat")]
 _OPEN_HAT = ROW_OF_PIECE["open_hat"]
 _CHOKE_FADE = int(0.03 * RATE_HZ)
@@ -22,10 +22,27 @@ _ATTACK_SAMPLES = int(0.04 * RATE_HZ)
 _DROWNED = 10.0 ** (-20.0 / 10.0)  # a hit 20 dB below the rest of the drums, at low and at high frequencies
 #: Before a slice begins, its drums have been ringing for this long.
 LEAD_IN_S = 3.0
+#: Hits that come together with others, so that a drum is neither taken for granted beside another nor missed under it:
+#: (played with, also played, share of slices).
+_DOUBLES = (
+    ("kick", "crash", 0.06),
+    ("kick", "low_tom", 0.05),
+    ("kick", "open_hat", 0.03),
+    ("snare", "low_tom", 0.06),
+    ("snare", "crash", 0.06),
+    ("snare", "mid_tom", 0.02),
+    ("snare", "kick", 0.06),
+    ("snare", "clap", 0.03),
+    ("closed_hat", "ride", 0.02),
+    ("low_tom", "high_tom", 0.03),
+)
+#: How often the hats of a slice leave out most of the kicks or snares, and how often these go without the hats.
+_PARTED = 0.12
+_TOGETHER_S = 0.03
 #: What is played on another drum than written, and how often: (from, to, share of slices).
 _SWAPS = (
     ("closed_hat", "ride", 0.14),
-    ("closed_hat", "crash", 0.08),
+    ("closed_hat", "crash", 0.12),
     ("closed_hat", "open_hat", 0.12),
     ("closed_hat", "china", 0.02),
     ("closed_hat", "low_tom", 0.03),
@@ -76,11 +93,48 @@ def cut_hits(rng: Generator, performance: Performance, duration_s: float, speed:
     if rng.random() < 0.15:  # the same fill on other toms
         order = rng.permutation(toms)
         row = np.array([order[toms.index(r)] if r in toms else r for r in row], dtype=np.int64)
+    onset_s, row, velocity = _regrouped(rng, onset_s, row, velocity)
     if rng.random() < 0.1:  # a lighter or heavier hand
         velocity = np.clip(velocity * rng.uniform(0.5, 1.3), 3, 127)
     if rng.random() < 0.06:  # somebody else plays along on a percussion instrument
         return _with_percussion(rng, Hits(onset_s, row, velocity), performance.tempo_bpm * speed, duration_s)
     return Hits(onset_s, row, velocity)
+
+
+def _regrouped(
+    rng: Generator, onset_s: NDArray[np.float64], row: NDArray[np.int64], velocity: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+    """Other drums together than usual: what is mostly heard at once must still be told apart."""
+    if rng.random() < _PARTED:
+        under = np.isin(row, [ROW_OF_PIECE["kick"], ROW_OF_PIECE["snare"]])
+        keys = ("closed_hat", "open_hat", "pedal_hat", "ride", "crash")
+        over = np.isin(row, [ROW_OF_PIECE[key] for key in keys])
+        leaving, staying = (over, under) if rng.random() < 0.7 else (under, over)
+        kept = ~(leaving & _beside(onset_s, onset_s[staying]) & (rng.random(len(row)) < rng.uniform(0.5, 1.0)))
+        onset_s, row, velocity = onset_s[kept], row[kept], velocity[kept]
+    for source, target, share in _DOUBLES:
+        if rng.random() >= share:
+            continue
+        hit = (row == ROW_OF_PIECE[source]) & (rng.random(len(row)) < rng.choice([1.0, rng.uniform(0.1, 1.0)]))
+        hit &= ~_beside(onset_s, onset_s[row == ROW_OF_PIECE[target]])
+        added_s = onset_s[hit] + rng.normal(0.0, 0.004, int(hit.sum()))
+        added_velocity = np.clip(velocity[hit] * rng.uniform(0.5, 1.2) + rng.normal(0.0, 8.0, len(added_s)), 8, 127)
+        order = np.argsort(np.concatenate([onset_s, added_s]), kind="stable")
+        onset_s = np.concatenate([onset_s, added_s])[order]
+        row = np.concatenate([row, np.full(len(added_s), ROW_OF_PIECE[target])])[order]
+        velocity = np.concatenate([velocity, added_velocity])[order]
+    return onset_s, row, velocity
+
+
+def _beside(onset_s: NDArray[np.float64], others_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which onsets have one of the others, which are sorted, next to them."""
+    if not len(others_s):
+        return np.zeros(len(onset_s), dtype=bool)
+    after = np.clip(np.searchsorted(others_s, onset_s), 1, max(1, len(others_s) - 1))
+    distance_s = np.minimum(
+        np.abs(onset_s - others_s[np.minimum(after, len(others_s) - 1)]), np.abs(onset_s - others_s[after - 1])
+    )
+    return np.asarray(distance_s < _TOGETHER_S)
 
 
 def _with_percussion(rng: Generator, hits: Hits, tempo_bpm: float, duration_s: float) -> Hits:

@@ -23,7 +23,7 @@ from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
 from mix2midi.transcription.training.slices import SliceRing
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.training.workers import RenderWorkers
-from mix2midi.transcription.weights import Weights, save_weights
+from mix2midi.transcription.weights import Weights, load_weights, save_weights
 
 LOG_COLUMNS = ("step", "elapsed_s", "audio_s", "loss_onset", "loss_velocity", "learning_rate", "validation_loss")
 _LOG_EVERY = 50
@@ -96,6 +96,20 @@ class Trainer:
         partial.replace(self.folder / "checkpoint.pt")
         notes = {"steps": self.step, "elapsed_s": round(self.elapsed_s), "seed": self.recipe.seed}
         save_weights(Weights(self.average, {}, notes), self.folder / "weights.safetensors")
+
+    def start_from(self, path: Path) -> None:
+        """Begin a new run with weights that were trained before.
+
+        Raises
+        ------
+        ModelError
+            They cannot be read, or belong to another network than the recipe's.
+        """
+        weights = load_weights(path)
+        if weights.network.config != self.network.config:
+            raise ModelError(f"{path}: weights of another network than the recipe's; leave them out to start anew")
+        for network in (self.network, self.average):
+            network.load_state_dict(weights.network.state_dict())
 
     def resume(self) -> bool:
         """Take up the checkpoint of the folder; False where there is none.

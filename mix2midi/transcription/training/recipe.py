@@ -46,6 +46,8 @@ class SliceRecipe:
         Share of slices played from generated patterns, the rest from Groove MIDI.
     empty_share : float
         Share of slices without any drum.
+    synthetic_share : float
+        Share of slices in which a synthetic drum machine plays some or all pieces, see `synthesis`.
     drum_effects, master_effects : mapping
         Probability of each effect, see `effects`.
     """
@@ -60,6 +62,7 @@ class SliceRecipe:
     company_spread_db: float = 5.0
     pattern_share: float = 0.3
     empty_share: float = 0.03
+    synthetic_share: float = 0.0
     drum_effects: Mapping[str, float] = field(default_factory=dict)
     master_effects: Mapping[str, float] = field(default_factory=dict)
 

@@ -65,7 +65,7 @@ class SliceRenderer:
         view = str(rng.choice(list(self.recipe.views), p=list(self.recipe.views.values())))
         clip = self.company.draw(rng) if self.company and self.company.clips and view != "clean" else None
         hits, company_start_s = self._draw_hits(rng, clip, duration_s)
-        kit = draw_kit(rng, self.library)
+        kit = draw_kit(rng, self.library, self.recipe.synthetic_share)
         drums, heard = render_drums(rng, hits, kit, duration_s)
         hits, drums = hits.where(heard), drums[: self.samples]
         audio = self._produce(rng, view, drums, clip, company_start_s)

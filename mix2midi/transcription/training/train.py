@@ -28,6 +28,7 @@ def train(
     *,
     device: str = "cpu",
     steps: int | None = None,
+    initial_weights: Path | None = None,
     report: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> Path:
     """Train the transcriber; a run that was stopped is taken up where its last checkpoint stands.
@@ -44,6 +45,8 @@ def train(
         A device that torch knows.
     steps : int, optional
         Replaces the recipe's number of steps: to try a recipe, or to end a run sooner.
+    initial_weights : Path, optional
+        A new run starts from these instead of from chance; they must be of the recipe's network.
     report : callable
         Gets each line of the log.
 
@@ -57,7 +60,7 @@ def train(
     OptionError
         The recipe or its data cannot be used.
     ModelError
-        The checkpoint in `run_folder` cannot be used.
+        The checkpoint in `run_folder`, or the initial weights, cannot be used.
     """
     from mix2midi.transcription.training.loop import Trainer, run
     from mix2midi.transcription.training.slices import SliceRing
@@ -68,7 +71,8 @@ def train(
         recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
     run_folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, run_folder, device)
-    trainer.resume()
+    if not trainer.resume() and initial_weights is not None:
+        trainer.start_from(initial_weights)
     renderer, validation = training_renderer(recipe, data_folder), validation_renderer(recipe, data_folder)
     ring_folder = run_folder / "slices"
     ring = SliceRing(ring_folder, recipe.slices.capacity, renderer.samples)
