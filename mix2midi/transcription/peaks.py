@@ -99,9 +99,9 @@ _EXCLUSIVE = ("hats", "cymbals")
 def family_curve(heat_map: HeatMap, family: str) -> NDArray[np.float32]:
     """Activation of "any drum of this family".
 
-    For hats and cymbals the chance that any of their pieces was hit, so that a crash which might as well be a ride is not lost between
-    the two; for the others the mean of the family's own row and the best of its pieces. Either was the better choice,
-    or no worse, on left-out kits and real songs.
+    For hats and cymbals the chance that any of their pieces was hit, so that a crash which might as well be a ride is
+    not lost between the two; for the others the mean of the family's own row and the best of its pieces. Either was
+    the better choice, or no worse, on left-out kits and real songs.
 
     Returns
     -------
