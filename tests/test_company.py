@@ -523,7 +523,7 @@ class EarForClicks:
         loud = np.abs(audio[: n_frames * self.hop_length]).reshape(n_frames, -1).max(axis=1) > 0.5
         families = np.zeros((5, n_frames), np.float32)
         families[1] = loud
-        return HeatMap(families, families, families, self.hop_length, RATE_HZ)
+        return HeatMap(families, families, families, families, self.hop_length, RATE_HZ)
 
 
 def test_the_second_sieve_marks_and_drops_what_the_network_hears(tmp_path: Path) -> None:

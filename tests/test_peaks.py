@@ -27,7 +27,7 @@ def drawn(hits: list[tuple[str, float, float]], frames: int = 400, velocity: flo
         if family in FAMILIES:
             row = FAMILIES.index(family)
             family_onset[row] = np.maximum(family_onset[row], bump)
-    return HeatMap(onset, np.full_like(onset, velocity), family_onset, HOP, RATE_HZ)
+    return HeatMap(onset, np.full_like(onset, velocity), family_onset, np.zeros_like(family_onset), HOP, RATE_HZ)
 
 
 @settings(max_examples=60, deadline=None)

@@ -107,6 +107,7 @@ def test_activations_rebuild_the_heat_map(song: Path, converter: Converter) -> N
             stored["onset"],
             stored["velocity"],
             stored["family_onset"],
+            stored["loudness_db"],
             int(stored["hop_length"]),
             int(stored["rate_hz"]),
             tuple(stored["pieces"]),
@@ -262,7 +263,7 @@ def test_full_gpu_is_a_device_error(song: Path, converter: Converter, monkeypatc
     def run_out(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(converter.transcriber._network, "forward", run_out)
+    monkeypatch.setattr(converter.transcriber._network, "paint", run_out)
     with pytest.raises(DeviceError, match="memory"):
         converter.convert(song)
 

@@ -36,7 +36,7 @@ def blank(duration_s: float) -> HeatMap:
     frames = int(duration_s * RATE_HZ) // HOP_LENGTH + 1
     onset = np.zeros((len(PIECES), frames), dtype=np.float32)
     family_onset = np.zeros((len(FAMILIES), frames), dtype=np.float32)
-    return HeatMap(onset, onset.copy(), family_onset, HOP_LENGTH, RATE_HZ)
+    return HeatMap(onset, onset.copy(), family_onset, np.zeros_like(family_onset), HOP_LENGTH, RATE_HZ)
 
 
 def at(*onsets_s: float, note: int = 38) -> list[DrumNote]:

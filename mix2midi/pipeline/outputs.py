@@ -77,9 +77,9 @@ class Outputs:
 def write_activations(heat_map: HeatMap, path: Path) -> None:
     """Write a heat map as NumPy's ``.npz``.
 
-    Arrays: ``onset`` and ``velocity`` [pieces, frames], ``family_onset`` [families, frames], 0 to 1; ``pieces`` and
-    ``families``, the names of the rows; ``hop_length`` in samples and ``rate_hz``. Frame ``i`` is centred at
-    ``i * hop_length / rate_hz`` seconds.
+    Arrays: ``onset`` and ``velocity`` [pieces, frames], ``family_onset`` [families, frames], 0 to 1; ``loudness_db``
+    [families, frames]; ``pieces`` and ``families``, the names of the rows; ``hop_length`` in samples and ``rate_hz``.
+    Frame ``i`` is centred at ``i * hop_length / rate_hz`` seconds.
 
     Raises
     ------
@@ -92,6 +92,7 @@ def write_activations(heat_map: HeatMap, path: Path) -> None:
             onset=heat_map.onset,
             velocity=heat_map.velocity,
             family_onset=heat_map.family_onset,
+            loudness_db=heat_map.loudness_db,
             pieces=np.array(heat_map.pieces),
             families=np.array(heat_map.families),
             hop_length=heat_map.hop_length,

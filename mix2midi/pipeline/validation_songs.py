@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mix2midi.drums import PIECES
+from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.transcription.training.recipe import VIEWS, load_recipe
 
@@ -18,7 +19,7 @@ _SONG_S = 30.0
 def render_validation_songs(
     recipe_path: Path, data_folder: Path, folder: Path, songs: int, view: str = "clean"
 ) -> list[Path]:
-    """Render validation grooves on the kits that a recipe leaves out, without the recipe's effects.
+    """Render validation grooves as they were performed, on each of the kits that a recipe leaves out in turn.
 
     Parameters
     ----------
@@ -39,13 +40,13 @@ def render_validation_songs(
     Raises
     ------
     OptionError
-        The recipe or its data cannot be used.
+        The recipe or its data cannot be used, or the recipe leaves no kit out.
     """
     import soundfile
 
     from mix2midi.postprocess import write_midi
     from mix2midi.transcription.network import NetworkConfig
-    from mix2midi.transcription.training.train import validation_renderer
+    from mix2midi.transcription.training.train import judging_renderer
 
     recipe = load_recipe(recipe_path)
     network = NetworkConfig(**recipe.network)
@@ -59,11 +60,14 @@ def render_validation_songs(
         drum_effects={},
         master_effects={},
     )
-    renderer = validation_renderer(replace(recipe, slices=slices), data_folder)
+    if not recipe.data.left_out_kits:
+        raise OptionError(f"{recipe_path}: data.left_out_kits names no kit; songs to judge by need one")
+    plain = replace(recipe, slices=slices)
+    renderers = [judging_renderer(plain, data_folder, kit) for kit in recipe.data.left_out_kits]
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(songs):
-        audio, hits = renderer.render(_SEED + number)
+        audio, hits = renderers[number % len(renderers)].render(_SEED + number)
         first = network.context_samples  # frame 0
         audio = audio[first : first + frames * network.hop_length]
         notes = sorted(_note(hit, network.hop_length / network.rate_hz) for hit in hits if 0 <= hit[0] < frames)

@@ -23,6 +23,8 @@ class HeatMap:
         Strength of a hit if there is one at that frame, 0 to 1 (velocity / 127).
     family_onset : ndarray [shape=(families, frames), float32]
         Onset activation of "any drum of this family", 0 to 1, rows as in `mix2midi.drums.FAMILIES`.
+    loudness_db : ndarray [shape=(families, frames), float32]
+        Level of the audio where drums of each family have most of their sound, see `velocity.family_loudness_db`.
     hop_length : int
         Samples between frames.
     rate_hz : int
@@ -34,6 +36,7 @@ class HeatMap:
     onset: NDArray[np.float32]
     velocity: NDArray[np.float32]
     family_onset: NDArray[np.float32]
+    loudness_db: NDArray[np.float32]
     hop_length: int
     rate_hz: int
     pieces: tuple[str, ...] = tuple(piece.key for piece in PIECES)

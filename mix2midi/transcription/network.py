@@ -235,7 +235,10 @@ class DrumNetwork(nn.Module):
         velocity : Tensor [shape=(batch, pieces, frames)]
             Strength, 0 to 1.
         """
-        fast_bands, slow_bands = self.features(audio)
+        return self.paint(*self.features(audio))
+
+    def paint(self, fast_bands: Tensor, slow_bands: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from features, see `features`."""
         fast = self.fast_stem(fast_bands)
         slow = self.slow_stem(slow_bands)
         batch, channels, frames = fast.shape

@@ -20,6 +20,7 @@ from mix2midi.drums import FAMILIES, PIECES_BY_KEY
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.transcription.heat_map import HeatMap
+from mix2midi.transcription.velocity import balance_velocities
 from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocity
 
 #: Curves that are picked for themselves: the families, and percussion that belongs to none.
@@ -88,7 +89,7 @@ def pick_notes(heat_map: HeatMap, picking: Picking | None = None) -> list[DrumNo
     picking = picking or Picking()
     notes: list[DrumNote] = []
     for curve_name, rows in _curves(heat_map).items():
-        notes += _pick_curve(heat_map, curve_name, rows, picking)
+        notes += balance_velocities(_pick_curve(heat_map, curve_name, rows, picking), heat_map, curve_name)
     return sorted(notes)
 
 

@@ -92,12 +92,14 @@ class Transcriber:
         onset_rows, velocity_rows = len(self.config.pieces) + len(self.config.families), len(self.config.pieces)
         onset = np.zeros((onset_rows, frames), dtype=np.float32)
         velocity = np.zeros((velocity_rows, frames), dtype=np.float32)
+        loudness_db = np.zeros((len(self.config.families), frames), dtype=np.float32)
         start = 0
         for chunk in self._chunks(source, frames):
-            chunk_onset, chunk_velocity = self._paint(chunk * np.float32(gain))
+            chunk_onset, chunk_velocity, chunk_loudness_db = self._paint(chunk * np.float32(gain))
             stop = min(start + self._chunk_frames, frames)
             onset[:, start:stop] = chunk_onset[:, : stop - start]
             velocity[:, start:stop] = chunk_velocity[:, : stop - start]
+            loudness_db[:, start:stop] = chunk_loudness_db[:, : stop - start]
             start = stop
             report(_LEVEL_SHARE + (1.0 - _LEVEL_SHARE) * start / frames)
         pieces = len(self.config.pieces)
@@ -105,6 +107,7 @@ class Transcriber:
             onset[:pieces],
             velocity,
             onset[pieces:],
+            loudness_db,
             self.hop_length,
             self.rate_hz,
             self.config.pieces,
@@ -138,15 +141,18 @@ class Transcriber:
             yield np.pad(held[:wanted], (0, max(0, wanted - len(held))))
             held = held[step:]
 
-    def _paint(self, chunk: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Activations of one chunk without its margins."""
+    def _paint(self, chunk: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """Onsets, velocities and loudness of one chunk without its margins."""
         import torch
+
+        from mix2midi.transcription.velocity import family_loudness_db
 
         inside = slice(self.config.margin_frames, self.config.margin_frames + self._chunk_frames)
         try:
             with torch.inference_mode():
-                logits, velocity = self._network(torch.from_numpy(chunk).to(self.device)[None])
-                onset = torch.sigmoid(logits)
+                bands = self._network.features(torch.from_numpy(chunk).to(self.device)[None])
+                logits, velocity = self._network.paint(*bands)
+                rows = (torch.sigmoid(logits), velocity, family_loudness_db(self.config, bands[0]))
         except torch.OutOfMemoryError as error:
             raise DeviceError(f"{self.device}: out of memory; use --device cpu") from error
-        return onset[0, :, inside].cpu().numpy(), velocity[0, :, inside].cpu().numpy()
+        return tuple(row[0, :, inside].cpu().numpy() for row in rows)

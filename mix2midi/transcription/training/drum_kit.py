@@ -40,6 +40,7 @@ _LEVELS_DB = {
 #: Standard deviation of those levels: cymbals are recorded anywhere between a wash over everything and a hint.
 _LEVEL_SPREAD_DB = {"kick": 3.5, "snare": 3.5, "toms": 4.0, "hats": 4.5, "cymbals": 5.5, "percussion": 4.0}
 _FOREIGN_SHARE = 0.3  # how often a piece comes from another kit than the rest
+_PLAIN_CURVE = 1.6  # amplitude against velocity, the middle of what training draws
 _MIXED_MACHINE_SHARE = 0.4  # how often a synthetic kit plays only some of the pieces
 
 
@@ -140,6 +141,20 @@ def draw_kit(rng: Generator, library: KitLibrary, synthetic_share: float = 0.0) 
         rows[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), *part)
         for key, part in chosen.items()
     }
+
+
+def plain_kit(library: KitLibrary) -> dict[int, Voice]:
+    """The kit as its makers recorded it, at usual levels: what a track for judging is played on.
+
+    Of several drums for one piece the one with the most velocity layers plays.
+    """
+    kit: dict[int, Voice] = {}
+    for row, piece in enumerate(PIECES):
+        instruments = library.by_piece.get(piece.key, [])
+        if instruments:
+            best = max(instruments, key=lambda instrument: len(instrument.files))
+            kit[row] = Voice(best, Tone(), float(decibels_to_gain(_LEVELS_DB[piece.key])), _PLAIN_CURVE)
+    return kit
 
 
 _SHORTEST_DECAY_S = {"kick": 0.08, "snare": 0.05, "toms": 0.12, "hats": 0.02, "cymbals": 0.5, "percussion": 0.05}

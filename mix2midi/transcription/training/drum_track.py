@@ -78,17 +78,22 @@ class Hits:
         return Hits(self.onset_s[wanted], self.row[wanted], self.velocity[wanted])
 
 
-def cut_hits(rng: Generator, performance: Performance, duration_s: float, speed: float, start_s: float) -> Hits:
+def cut_hits(performance: Performance, duration_s: float, speed: float, start_s: float) -> Hits:
     """Hits of a stretch of a performance that starts at `start_s` of the sped-up part and lasts `duration_s`."""
     onset_s = performance.onset_s / speed - start_s
     inside = (onset_s >= -LEAD_IN_S) & (onset_s < duration_s)
-    row, velocity = performance.row[inside].copy(), performance.velocity[inside].copy()
+    return Hits(onset_s[inside], performance.row[inside].copy(), performance.velocity[inside].copy())
+
+
+def vary_hits(rng: Generator, hits: Hits, duration_s: float, tempo_bpm: float) -> Hits:
+    """The same performance with other drums in it, so that one becomes many."""
+    onset_s, row, velocity = hits.onset_s, hits.row.copy(), hits.velocity
     for source, target, share in _SWAPS:
         if rng.random() < share:
             row[row == ROW_OF_PIECE[source]] = ROW_OF_PIECE[target]
     absent = [family for family, share in _ABSENT.items() if rng.random() < share]
     present = np.array([PIECES[r].family not in absent for r in row], dtype=bool)
-    onset_s, row, velocity = onset_s[inside][present], row[present], velocity[present]
+    onset_s, row, velocity = onset_s[present], row[present], velocity[present]
     toms = [ROW_OF_PIECE[key] for key in ("high_tom", "mid_tom", "low_tom")]
     if rng.random() < 0.15:  # the same fill on other toms
         order = rng.permutation(toms)
@@ -97,7 +102,7 @@ def cut_hits(rng: Generator, performance: Performance, duration_s: float, speed:
     if rng.random() < 0.1:  # a lighter or heavier hand
         velocity = np.clip(velocity * rng.uniform(0.5, 1.3), 3, 127)
     if rng.random() < 0.06:  # somebody else plays along on a percussion instrument
-        return _with_percussion(rng, Hits(onset_s, row, velocity), performance.tempo_bpm * speed, duration_s)
+        return _with_percussion(rng, Hits(onset_s, row, velocity), tempo_bpm, duration_s)
     return Hits(onset_s, row, velocity)
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from mix2midi.transcription.level import reference_gain, window_levels_db
 from mix2midi.transcription.network import NetworkConfig
 from mix2midi.transcription.training.company_pool import Clip, CompanyPool
-from mix2midi.transcription.training.drum_kit import draw_kit
-from mix2midi.transcription.training.drum_track import Hits, cut_hits, render_drums
+from mix2midi.transcription.training.drum_kit import draw_kit, plain_kit
+from mix2midi.transcription.training.drum_track import Hits, cut_hits, render_drums, vary_hits
 from mix2midi.transcription.training.effects import produce
 from mix2midi.transcription.training.kits import RATE_HZ, KitLibrary
 from mix2midi.transcription.training.patterns import generate_pattern
@@ -37,7 +37,11 @@ _FULL_SCALE = 32767.0
 
 @dataclass
 class SliceRenderer:
-    """Renders slices from a library, performances and, where there is one, a pool of company."""
+    """Renders slices from a library, performances and, where there is one, a pool of company.
+
+    With `varied` as for training: kits are put together anew, tuned and turned, parts are played on other drums and at
+    other tempos. Without it the kit is played as it was recorded and the part as it was performed.
+    """
 
     recipe: SliceRecipe
     network: NetworkConfig
@@ -45,6 +49,7 @@ class SliceRenderer:
     performances: list[Performance]
     company: CompanyPool | None
     seed: int
+    varied: bool = True
 
     @property
     def samples(self) -> int:
@@ -65,7 +70,7 @@ class SliceRenderer:
         view = str(rng.choice(list(self.recipe.views), p=list(self.recipe.views.values())))
         clip = self.company.draw(rng) if self.company and self.company.clips and view != "clean" else None
         hits, company_start_s = self._draw_hits(rng, clip, duration_s)
-        kit = draw_kit(rng, self.library, self.recipe.synthetic_share)
+        kit = draw_kit(rng, self.library, self.recipe.synthetic_share) if self.varied else plain_kit(self.library)
         drums, heard = render_drums(rng, hits, kit, duration_s)
         hits, drums = hits.where(heard), drums[: self.samples]
         audio = self._produce(rng, view, drums, clip, company_start_s)
@@ -81,15 +86,18 @@ class SliceRenderer:
             performance = generate_pattern(rng)
         else:
             performance = self.performances[int(rng.integers(len(self.performances)))]
-        speed = float(rng.uniform(0.85, 1.2))
+        speed = float(rng.uniform(0.85, 1.2)) if self.varied else 1.0
         start_s = float(rng.uniform(-0.5, max(0.0, performance.duration_s / speed - duration_s) + 0.5))
-        if clip and clip.tempo_bpm > 0 and rng.random() < 0.7:
+        if self.varied and clip and clip.tempo_bpm > 0 and rng.random() < 0.7:
             ratios = clip.tempo_bpm * np.array([0.5, 1.0, 2.0]) / performance.tempo_bpm
             nearest = float(ratios[np.abs(np.log(ratios)).argmin()])
             if 0.7 < nearest < 1.45:
                 speed, beat_s = nearest, 60.0 / clip.tempo_bpm
                 start_s = company_start_s % beat_s + beat_s * round(start_s / beat_s)
-        return cut_hits(rng, performance, duration_s, speed, start_s), company_start_s
+        hits = cut_hits(performance, duration_s, speed, start_s)
+        if self.varied:
+            hits = vary_hits(rng, hits, duration_s, performance.tempo_bpm * speed)
+        return hits, company_start_s
 
     def _produce(
         self, rng: Generator, view: str, drums: NDArray[np.float32], clip: Clip | None, company_start_s: float

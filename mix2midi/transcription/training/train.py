@@ -98,6 +98,14 @@ def validation_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
     return _renderer(recipe, data_folder, library, "validation", _VALIDATION_SEED)
 
 
+def judging_renderer(recipe: Recipe, data_folder: Path, kit: str) -> SliceRenderer:
+    """Stretches of the validation split as they were performed, on one kit as it was recorded."""
+    from mix2midi.transcription.training.kits import KitLibrary
+
+    library = KitLibrary(data_folder / recipe.data.kits, only=[kit])
+    return replace(_renderer(recipe, data_folder, library, "validation", _VALIDATION_SEED), varied=False)
+
+
 def _renderer(recipe: Recipe, data_folder: Path, library: KitLibrary, split: str, seed: int) -> SliceRenderer:
     from mix2midi.transcription.network import NetworkConfig
     from mix2midi.transcription.training.company_pool import CompanyPool
