@@ -32,14 +32,18 @@ def paint(audio: np.ndarray, chunk_s: float) -> HeatMap:
     return Transcriber(Weights(tiny_network()), chunk_s=chunk_s).heat_map(audio)
 
 
+#: Between neighbours below 1 in half precision, which heat maps are kept in, and the rounding of sums before it.
+STEP = 2.0**-11 + 1e-4
+
+
 @settings(max_examples=8, deadline=None)
 @given(chunk_s=st.floats(0.05, 3.0), duration_s=st.floats(0.3, 2.5))
 def test_chunk_size_does_not_matter(chunk_s: float, duration_s: float) -> None:
     audio = clicks(duration_s)
     whole, chunked = paint(audio, 10.0), paint(audio, chunk_s)
-    np.testing.assert_allclose(chunked.onset, whole.onset, atol=1e-4)
-    np.testing.assert_allclose(chunked.velocity, whole.velocity, atol=1e-4)
-    np.testing.assert_allclose(chunked.family_onset, whole.family_onset, atol=1e-4)
+    np.testing.assert_allclose(chunked.onset, whole.onset, atol=STEP)
+    np.testing.assert_allclose(chunked.velocity, whole.velocity, atol=STEP)
+    np.testing.assert_allclose(chunked.family_onset, whole.family_onset, atol=STEP)
 
 
 def test_notes_do_not_depend_on_chunks_or_threads() -> None:

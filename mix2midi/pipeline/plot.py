@@ -134,7 +134,7 @@ def _draw_waveform(ax: Axes, source: AudioSource, span: Span, rate_hz: int) -> N
     ax.set_ylabel("audio", color=_INK)
 
 
-def _draw_heat(ax: Axes, rows: NDArray[np.float32], span: Span, label: str) -> None:
+def _draw_heat(ax: Axes, rows: NDArray[np.floating], span: Span, label: str) -> None:
     pooled = pool_columns(rows, HEAT_COLUMNS)
     extent = (span.start_s, span.end_s, -0.5, len(rows) - 0.5)
     image = ax.imshow(

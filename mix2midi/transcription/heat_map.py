@@ -15,15 +15,17 @@ from mix2midi.units import frames_to_seconds
 class HeatMap:
     """What the network paints for one song.
 
+    The transcriber fills it in half precision: a step near 1 is 0.0005, and an hour of music has 50 million values.
+
     Attributes
     ----------
-    onset : ndarray [shape=(pieces, frames), float32]
+    onset : ndarray [shape=(pieces, frames)]
         Onset activation of each piece, 0 to 1.
-    velocity : ndarray [shape=(pieces, frames), float32]
+    velocity : ndarray [shape=(pieces, frames)]
         Strength of a hit if there is one at that frame, 0 to 1 (velocity / 127).
-    family_onset : ndarray [shape=(families, frames), float32]
+    family_onset : ndarray [shape=(families, frames)]
         Onset activation of "any drum of this family", 0 to 1, rows as in `mix2midi.drums.FAMILIES`.
-    loudness_db : ndarray [shape=(families, frames), float32]
+    loudness_db : ndarray [shape=(families, frames)]
         Level of the audio where drums of each family have most of their sound, see `velocity.family_loudness_db`.
     hop_length : int
         Samples between frames.
@@ -33,10 +35,10 @@ class HeatMap:
         Key of each row, see `mix2midi.drums.PIECES`.
     """
 
-    onset: NDArray[np.float32]
-    velocity: NDArray[np.float32]
-    family_onset: NDArray[np.float32]
-    loudness_db: NDArray[np.float32]
+    onset: NDArray[np.floating]
+    velocity: NDArray[np.floating]
+    family_onset: NDArray[np.floating]
+    loudness_db: NDArray[np.floating]
     hop_length: int
     rate_hz: int
     pieces: tuple[str, ...] = tuple(piece.key for piece in PIECES)

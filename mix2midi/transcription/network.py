@@ -21,6 +21,10 @@ from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError
 
 
+#: Spectra that are computed at once: they are ten times the size of their bands, and memory is dear on a laptop.
+_STFT_FRAMES = 2048
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Everything that is needed to rebuild the network; stored with the weights.
@@ -116,8 +120,17 @@ class LogBands(nn.Module):
         -------
         Tensor [shape=(batch, bands, frames)]
         """
+        frames = (audio.shape[-1] - self.window.shape[0]) // self.hop_length + 1
+        parts = [
+            self._bands(audio, first, min(first + _STFT_FRAMES, frames)) for first in range(0, frames, _STFT_FRAMES)
+        ]
+        return torch.cat(parts, dim=2)
+
+    def _bands(self, audio: Tensor, first: int, stop: int) -> Tensor:
+        """Bands of frames `first` to `stop`."""
         n_fft = self.window.shape[0]
-        spectrum = torch.stft(audio, n_fft, self.hop_length, window=self.window, center=False, return_complex=True)
+        part = audio[:, first * self.hop_length : (stop - 1) * self.hop_length + n_fft]
+        spectrum = torch.stft(part, n_fft, self.hop_length, window=self.window, center=False, return_complex=True)
         magnitude = (spectrum.real.square() + spectrum.imag.square()).add(1e-12).sqrt()
         bands = torch.matmul(magnitude.transpose(1, 2), self.filters).transpose(1, 2)
         return torch.log10(bands + 1e-2)

@@ -110,10 +110,13 @@ def family_curve(heat_map: HeatMap, family: str) -> NDArray[np.float32]:
         0 to 1.
     """
     rows = [row for row, key in enumerate(heat_map.pieces) if PIECES_BY_KEY[key].family == family]
-    pieces = heat_map.onset[rows]
     if family in _EXCLUSIVE:
-        return np.asarray(1.0 - np.prod(1.0 - pieces, axis=0), dtype=np.float32)
-    return 0.5 * (pieces.max(axis=0) + heat_map.family_onset[heat_map.families.index(family)])
+        missing = np.ones(heat_map.onset.shape[1], dtype=np.float32)
+        for row in rows:  # one at a time: an hour has a million frames
+            missing *= np.float32(1.0) - heat_map.onset[row].astype(np.float32)
+        return np.float32(1.0) - missing
+    best = heat_map.onset[rows].max(axis=0).astype(np.float32)
+    return np.float32(0.5) * (best + heat_map.family_onset[heat_map.families.index(family)].astype(np.float32))
 
 
 def _curves(heat_map: HeatMap) -> dict[str, list[list[int]]]:
@@ -132,7 +135,9 @@ def _pick_curve(heat_map: HeatMap, curve_name: str, groups: list[list[int]], pic
     threshold = picking.thresholds[curve_name]
     notes: list[DrumNote] = []
     for rows in groups:
-        curve = family_curve(heat_map, curve_name) if curve_name in FAMILIES else heat_map.onset[rows[0]]
+        curve = (
+            family_curve(heat_map, curve_name) if curve_name in FAMILIES else heat_map.onset[rows[0]].astype(np.float32)
+        )
         # A frame of silence on either side lets a hit in the first or last frame be a peak.
         peaks = find_peaks(np.pad(curve, 1), height=threshold, distance=distance)[0] - 1
         for frame in peaks:
@@ -160,6 +165,6 @@ def _refined_onset_s(heat_map: HeatMap, curve: NDArray[np.float32], frame: int) 
 
 
 def _note(heat_map: HeatMap, row: int, frame: int, onset_s: float, confidence: float) -> DrumNote:
-    strength = float(heat_map.velocity[row, max(0, frame - 1) : frame + 2].mean())
+    strength = float(heat_map.velocity[row, max(0, frame - 1) : frame + 2].mean(dtype=np.float64))
     note = PIECES_BY_KEY[heat_map.pieces[row]].note
     return DrumNote(onset_s, note, int(unit_to_velocity(strength)), float(np.clip(confidence, 0.0, 1.0)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mix2midi.transcription.network import NetworkConfig
 
 #: Seconds of audio that pass through the network at once. The notes do not depend on it, memory does.
-CHUNK_S = 20.0
+CHUNK_S = 12.0
 _LEVEL_SHARE = 0.1  # part of the progress that the first pass, which measures the level, takes
 
 
@@ -90,9 +90,9 @@ class Transcriber:
         gain, samples = self._measure(source, report)
         frames = samples // self.hop_length + 1
         onset_rows, velocity_rows = len(self.config.pieces) + len(self.config.families), len(self.config.pieces)
-        onset = np.zeros((onset_rows, frames), dtype=np.float32)
-        velocity = np.zeros((velocity_rows, frames), dtype=np.float32)
-        loudness_db = np.zeros((len(self.config.families), frames), dtype=np.float32)
+        onset = np.zeros((onset_rows, frames), dtype=np.float16)
+        velocity = np.zeros((velocity_rows, frames), dtype=np.float16)
+        loudness_db = np.zeros((len(self.config.families), frames), dtype=np.float16)
         start = 0
         for chunk in self._chunks(source, frames):
             chunk_onset, chunk_velocity, chunk_loudness_db = self._paint(chunk * np.float32(gain))
