@@ -40,7 +40,8 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 
 #: Half-widths of the matching windows; the first one is the widest and decides timing, velocity and exact pieces.
-WINDOWS_S = (0.050, 0.020)
+WINDOWS_S = (0.050, 0.020, 0.010)
+_CONFIDENCE_BINS = 10
 #: A correlation of fewer pairs says nothing.
 MIN_PAIRS = 3
 
@@ -120,11 +121,14 @@ class ClassScores:
         Estimate minus reference of each hit that matched within the widest window.
     velocities : ndarray [shape=(2, matched)]
         Reference and estimate, 1 to 127; empty where the reference has no velocities.
+    confidences : ndarray [shape=(2, estimate)]
+        Confidence of each hit of the estimate, and 1 where it matched within the widest window, else 0.
     """
 
     counts: Mapping[float, Counts]
     errors_s: NDArray[np.float64] = field(default_factory=_no_values)
     velocities: NDArray[np.float64] = field(default_factory=_no_pairs)
+    confidences: NDArray[np.float64] = field(default_factory=_no_pairs)
 
     @property
     def bias_s(self) -> float:
@@ -149,6 +153,19 @@ class ClassScores:
         """Mean absolute error on MIDI's scale; NaN without pairs."""
         reference, estimate = self.velocities
         return float(np.mean(np.abs(estimate - reference))) if reference.size else float("nan")
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error of the confidences, 0 to 1, in ten bins of equal width; NaN without an estimate.
+
+        Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
+        """
+        confidence, right = self.confidences
+        if not confidence.size:
+            return float("nan")
+        bins = np.minimum((confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
+        distance = [abs(float(np.sum(confidence[bins == b] - right[bins == b]))) for b in range(_CONFIDENCE_BINS)]
+        return sum(distance) / confidence.size
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,6 +273,7 @@ def _join(parts: Sequence[ClassScores]) -> ClassScores:
         counts,
         np.concatenate([part.errors_s for part in parts]),
         np.concatenate([part.velocities for part in parts], axis=1),
+        np.concatenate([part.confidences for part in parts], axis=1),
     )
 
 
@@ -279,7 +297,9 @@ def _score_class(
     velocities = _no_pairs()
     if with_velocities and pairs:
         velocities = np.array([[true.velocity, found.velocity] for true, found in pairs], dtype=np.float64).T
-    return ClassScores(counts, errors, velocities)
+    right = {id(found) for _, found in pairs}
+    confidences = np.array([[note.confidence, float(id(note) in right)] for note in estimate], dtype=np.float64)
+    return ClassScores(counts, errors, velocities, confidences.reshape(-1, 2).T)
 
 
 def _score_pieces(reference: Sequence[DrumNote], estimate: Sequence[DrumNote], window_s: float) -> dict[str, Counts]:

@@ -185,7 +185,7 @@ class TestEvaluation:
         by_song, by_class, by_piece = score_tables(evaluate_songs(songs, only_kicks))
         assert by_song.rows[0][:4] == ["one", "2", "0.667", "0.667"]
         assert by_song.rows[-1][:4] == ["all", "3", "0.400", "0.400"]
-        assert by_class.rows[0][-4:-2] == ["+10.0", "10.0"]
+        assert by_class.rows[0][-5:-3] == ["+10.0", "10.0"]
         assert [row[0] for row in by_piece.rows] == ["kick", "snare", "open hat", "all"]
         lines = by_class.to_markdown().splitlines()
         assert lines[1] == "| --- |" + " ---: |" * (len(by_class.header) - 1)
@@ -221,7 +221,7 @@ class TestCommand:
 
     def test_markdown(self, run, songs, tmp_path):
         lines = run(tmp_path, "--stem-only", "--markdown").stdout.splitlines()
-        assert lines[2].startswith("| song | hits | F 50 ms | F 20 ms |")
+        assert lines[2].startswith("| song | hits | F 50 ms | F 20 ms | F 10 ms |")
 
     def test_quiet(self, run, songs, tmp_path):
         assert run(tmp_path, "--separator", "none", "--quiet").output == ""

@@ -89,5 +89,7 @@ def test_picking_survives_storage_and_refuses_nonsense() -> None:
         Picking.from_dict({"volume": 11})
     with pytest.raises(OptionError, match="thresholds must name exactly"):
         Picking(thresholds={"kick": 0.5})
+    with pytest.raises(OptionError, match="certainty names only"):
+        Picking(certainty={"drums": [(0.5, 0.5)]})
     with pytest.raises(OptionError, match="between 0 and 1"):
         Picking(thresholds=dict.fromkeys(CURVES, 1.5))

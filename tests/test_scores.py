@@ -45,8 +45,24 @@ TRIPLES = {
 @pytest.mark.parametrize("name", TRIPLES)
 def test_counts_of_hand_made_triples(name):
     reference, estimate, wide, narrow = TRIPLES[name]
-    counts = score_notes(reference, estimate).overall.counts
+    counts = score_notes(reference, estimate, (0.050, 0.020)).overall.counts
     assert counts == {0.050: Counts(*wide), 0.020: Counts(*narrow)}
+
+
+def test_the_narrowest_window_is_10_ms():
+    scores = score_notes(hits((1.0, 36), (2.0, 36)), hits((1.008, 36), (2.012, 36)))
+    assert scores.windows_s == (0.050, 0.020, 0.010)
+    assert scores.f_measure(0.010) == pytest.approx(0.5)
+
+
+def test_confidence_is_calibrated_when_it_says_how_often_hits_are_right():
+    reference = hits(*((float(n), 36) for n in range(10)))
+    right = [DrumNote(float(n), 36, 100, 0.7) for n in range(7)]
+    wrong = [DrumNote(n + 0.5, 36, 100, 0.7) for n in range(3)]
+    assert score_notes(reference, right + wrong).overall.calibration_error == pytest.approx(0.0)
+    assert score_notes(reference, wrong).overall.calibration_error == pytest.approx(0.7)
+    assert score_notes(reference, right).overall.calibration_error == pytest.approx(0.3)
+    assert math.isnan(score_notes(reference, []).overall.calibration_error)
 
 
 def test_ratios():
@@ -151,7 +167,7 @@ def shifted(notes: list[DrumNote]) -> list[DrumNote]:
 @given(PARTS.filter(lambda notes: any(note.note < 54 for note in notes)))
 def test_a_part_scored_against_itself_is_perfect(notes):
     scores = score_notes(notes, notes)
-    assert [scores.f_measure(window_s) for window_s in scores.windows_s] == [1.0, 1.0]
+    assert [scores.f_measure(window_s) for window_s in scores.windows_s] == [1.0, 1.0, 1.0]
     assert scores.exact.f_measure == 1.0
     assert scores.overall.median_error_s == 0.0
 

@@ -11,9 +11,9 @@ import soundfile
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.pipeline.tune import TuningSet, choose_thresholds, tune
+from mix2midi.pipeline.tune import TuningSet, calibrate_confidence, choose_thresholds, tune
 from mix2midi.postprocess import write_midi
-from mix2midi.scores import Reference, score_notes
+from mix2midi.scores import Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, pick_notes
 from mix2midi.transcription.weights import load_weights
 from tests.test_peaks import HOP, RATE_HZ, drawn
@@ -52,6 +52,23 @@ def test_only_the_named_families_change() -> None:
     assert {name for name in FAMILIES if picking.thresholds[name] != 0.5} == {"snare"}
     with pytest.raises(OptionError, match="'drums' is not known"):
         choose_thresholds([as_set("one", (heat_map, reference))], Picking(), ["drums"])
+
+
+def test_confidence_becomes_the_share_of_right_hits() -> None:
+    # Sure hits (0.9) are always right; of the doubtful ones (0.6) every second is.
+    songs = [song(0.9, 0.6)] * 5 + [song(0.6, 0.1)] * 5
+    picking = calibrate_confidence([as_set("all", *songs)], Picking())
+    scores = [score_notes(reference, pick_notes(heat_map, picking)) for heat_map, reference in songs]
+    confident = {round(note.confidence, 1) for heat_map, _ in songs for note in pick_notes(heat_map, picking)}
+    assert confident == {0.5, 1.0}
+    assert pool_scores(scores).overall.calibration_error < 0.02
+    before = pool_scores(score_notes(reference, pick_notes(heat_map)) for heat_map, reference in songs)
+    assert before.overall.calibration_error > 0.05
+
+
+def test_too_few_hits_leave_activations_as_they_are() -> None:
+    heat_map, reference = song(0.9, 0.6)
+    assert calibrate_confidence([as_set("one", (heat_map, reference))], Picking()).certainty == {}
 
 
 def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> None:

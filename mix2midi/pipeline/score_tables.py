@@ -66,7 +66,7 @@ def _by_song(evaluation: Evaluation) -> ScoreTable:
 
 
 def _by_class(pooled: Scores) -> ScoreTable:
-    header = ["class", "hits", *_f_names(pooled), "precision", "recall", "bias ms", "error ms"]
+    header = ["class", "hits", *_f_names(pooled), "precision", "recall", "bias ms", "error ms", "calibration"]
     with_velocities = bool(pooled.overall.velocities.size)
     if with_velocities:
         header += ["velocity corr.", "velocity error"]
@@ -76,7 +76,11 @@ def _by_class(pooled: Scores) -> ScoreTable:
     for (name, part), correlation in zip(named, [*correlations, pooled.velocity_correlation], strict=True):
         counts = part.counts[pooled.windows_s[0]]
         row = [name, *_f_values(part), _ratio(counts.precision), _ratio(counts.recall)]
-        row += [_number(part.bias_s * 1000, "+.1f"), _number(part.median_error_s * 1000, ".1f")]
+        row += [
+            _number(part.bias_s * 1000, "+.1f"),
+            _number(part.median_error_s * 1000, ".1f"),
+            _ratio(part.calibration_error),
+        ]
         if with_velocities:
             row += [_ratio(correlation), _number(part.velocity_error, ".1f")]
         rows.append(row)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mix2midi.audio import AudioFile
 from mix2midi.drums import FAMILIES
@@ -22,6 +23,9 @@ from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
 #: Thresholds that are tried.
 CANDIDATES = tuple(float(value) for value in np.round(np.arange(0.10, 0.98, 0.03), 2))
 _ROUNDS = 10
+_FEWEST_HITS = 50  # fewer say nothing about how sure to be
+_CERTAINTY_POINTS = 9
+_CERTAINTY_REACH = 0.03
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def tune(
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
     sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in inputs]
-    picking = choose_thresholds(sets, transcriber.picking, families)
+    picking = calibrate_confidence(sets, choose_thresholds(sets, transcriber.picking, families))
     loaded.network.to("cpu")
     save_weights(replace(loaded, picking=picking.to_dict()), output)
     return picking
@@ -115,6 +119,45 @@ def choose_thresholds(
         if chosen == before:
             break
     return replace(picking, thresholds={**picking.thresholds, **chosen})
+
+
+def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking) -> Picking:
+    """Turn activations into shares of hits that are right: an isotonic regression per family, each set counting alike.
+
+    Zadrozny and Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002.
+
+    Parameters
+    ----------
+    sets : sequence of TuningSet
+    picking : Picking
+        With the thresholds that will be used: hits below them never become notes.
+    """
+    plain = replace(picking, certainty={})
+    scores = [
+        pool_scores(
+            score_notes(reference, pick_notes(heat_map, plain))
+            for heat_map, reference in zip(entry.heat_maps, entry.references, strict=True)
+        )
+        for entry in sets
+    ]
+    certainty = {family: _certainty([part.families[family].confidences for part in scores]) for family in FAMILIES}
+    return replace(picking, certainty={family: points for family, points in certainty.items() if points})
+
+
+def _certainty(parts: Sequence[NDArray[np.float64]]) -> list[tuple[float, float]]:
+    """Points of the line from activation to share of right hits; none where there are too few hits to tell."""
+    from scipy.optimize import isotonic_regression
+
+    activation, right = np.concatenate(parts, axis=1)
+    if activation.size < _FEWEST_HITS:
+        return []
+    weights = np.concatenate([np.full(part.shape[1], 1.0 / max(part.shape[1], 1)) for part in parts])
+    order = np.argsort(activation, kind="stable")
+    share = isotonic_regression(right[order], weights=weights[order] / weights.max()).x
+    places = np.quantile(activation, np.linspace(0.0, 1.0, _CERTAINTY_POINTS))
+    # Averaged around each point, and never quite sure: the fit has steps where single hits were right or wrong.
+    smooth = [float(np.mean(share[np.abs(activation[order] - place) <= _CERTAINTY_REACH])) for place in places]
+    return [(round(float(place), 4), round(min(value, 0.995), 4)) for place, value in zip(places, smooth, strict=True)]
 
 
 def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict[str, Counts]:

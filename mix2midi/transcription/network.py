@@ -20,7 +20,6 @@ from torchaudio.functional import melscale_fbanks
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError
 
-
 #: Spectra that are computed at once: they are ten times the size of their bands, and memory is dear on a laptop.
 _STFT_FRAMES = 2048
 

@@ -8,7 +8,7 @@ network found on six real songs were).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -37,6 +37,9 @@ class Picking:
         Lowest activation of a hit for each of `CURVES`, 0 to 1.
     merge_s : mapping of str to float
         Of two peaks nearer than this the higher one stays. Flams and rolls live at 30 to 60 ms, so it stays below.
+    certainty : mapping of str to sequence of (float, float)
+        For each of `CURVES` how often hits of an activation were right, as points of a line: (activation, share), both
+        0 to 1 and rising. It makes an activation a confidence; a curve that is not named keeps its activations.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(CURVES, 0.5))
@@ -50,6 +53,7 @@ class Picking:
             "percussion": 0.030,
         }
     )
+    certainty: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, values in (("thresholds", self.thresholds), ("merge_s", self.merge_s)):
@@ -57,6 +61,8 @@ class Picking:
                 raise OptionError(f"picking: {name} must name exactly {', '.join(CURVES)}")
         if not all(0.0 < value < 1.0 for value in self.thresholds.values()):
             raise OptionError("picking: thresholds lie between 0 and 1")
+        if not set(self.certainty) <= set(CURVES):
+            raise OptionError(f"picking: certainty names only {', '.join(CURVES)}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Picking:
@@ -143,7 +149,8 @@ def _pick_curve(heat_map: HeatMap, curve_name: str, groups: list[list[int]], pic
         for frame in peaks:
             onset_s = _refined_onset_s(heat_map, curve, int(frame))
             row = _piece_at(heat_map, rows, int(frame))
-            notes.append(_note(heat_map, row, int(frame), onset_s, float(curve[frame])))
+            confidence = _confidence(picking, curve_name, float(curve[frame]))
+            notes.append(_note(heat_map, row, int(frame), onset_s, confidence))
     return notes
 
 
@@ -162,6 +169,12 @@ def _refined_onset_s(heat_map: HeatMap, curve: NDArray[np.float32], frame: int) 
         if bend < 0.0:
             shift = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
     return max(0.0, float(frames_to_seconds(frame + shift, heat_map.hop_length, heat_map.rate_hz)))
+
+
+def _confidence(picking: Picking, curve_name: str, activation: float) -> float:
+    """How likely a hit of this activation is right."""
+    points = picking.certainty.get(curve_name)
+    return float(np.interp(activation, *np.transpose(points))) if points else activation
 
 
 def _note(heat_map: HeatMap, row: int, frame: int, onset_s: float, confidence: float) -> DrumNote:
