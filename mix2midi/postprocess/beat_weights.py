@@ -1,13 +1,12 @@
-"""Saving and loading the beat network: safetensors with every setting in the file's own header."""
+"""Saving and loading the beat network: with all that is needed to rebuild it."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mix2midi.errors import ModelError
-from mix2midi.files import atomic_write
+from mix2midi.weight_files import read_weights, write_weights
 
 if TYPE_CHECKING:
     from mix2midi.postprocess.beat_network import BeatNetwork
@@ -25,12 +24,7 @@ def save_beat_weights(network: BeatNetwork, path: Path, notes: dict[str, Any]) -
     OutputError
         The file cannot be written there.
     """
-    from safetensors.torch import save
-
-    metadata = {"format": _FORMAT, "config": json.dumps(network.config.to_dict()), "notes": json.dumps(notes)}
-    state = {key: value.detach().cpu().contiguous() for key, value in network.state_dict().items()}
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(save(state, metadata=metadata))
+    write_weights(path, _FORMAT, network.state_dict(), {"config": network.config.to_dict(), "notes": notes})
 
 
 def load_beat_weights(path: Path | None = None) -> BeatNetwork:
@@ -46,28 +40,13 @@ def load_beat_weights(path: Path | None = None) -> BeatNetwork:
     ModelError
         The file is missing, damaged, or of another version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = path or SHIPPED_WEIGHTS
-    if not path.is_file():
-        raise ModelError(f"{path}: no such weights file; install mix2midi again")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: weights are damaged ({error}); install mix2midi again") from error
-    if metadata.get("format") != _FORMAT:
-        raise ModelError(f"{path}: not weights of this version of the beat network; install mix2midi again")
-    return _rebuild(path, metadata, state)
-
-
-def _rebuild(path: Path, metadata: dict[str, str], state: dict[str, Any]) -> BeatNetwork:
     from mix2midi.postprocess.beat_network import BeatNetwork, BeatNetworkConfig
     from mix2midi.postprocess.beat_roll import ROWS
 
+    path = path or SHIPPED_WEIGHTS
+    settings, state = read_weights(path, _FORMAT, "install mix2midi again")
     try:
-        config = BeatNetworkConfig.from_dict(json.loads(metadata["config"]))
+        config = BeatNetworkConfig.from_dict(settings["config"])
         network = BeatNetwork(config)
         network.load_state_dict(state, strict=True)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:

@@ -1,14 +1,13 @@
-"""Saving and loading the transcriber's weights: safetensors with every setting in the file's own header."""
+"""Saving and loading the transcriber's weights, with all that is needed to rebuild and use the network."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mix2midi.errors import ModelError
-from mix2midi.files import atomic_write
+from mix2midi.weight_files import read_weights, write_weights
 
 if TYPE_CHECKING:
     from mix2midi.transcription.network import DrumNetwork
@@ -38,25 +37,15 @@ class Weights:
 
 
 def save_weights(weights: Weights, path: Path) -> None:
-    """Write weights to a safetensors file; the header holds the settings as JSON.
+    """Write weights with all that is needed to use them.
 
     Raises
     ------
     OutputError
         The file cannot be written.
     """
-    from safetensors.torch import save
-
-    metadata = {
-        "format": _FORMAT,
-        "config": json.dumps(weights.network.config.to_dict()),
-        "picking": json.dumps(weights.picking),
-        "notes": json.dumps(weights.notes),
-    }
-    state = {key: value.detach().cpu().contiguous() for key, value in weights.network.state_dict().items()}
-    # Not save_file, which leaves the file readable by its owner alone.
-    with atomic_write(path) as partial:
-        partial.write_bytes(save(state, metadata=metadata))
+    settings = {"config": weights.network.config.to_dict(), "picking": weights.picking, "notes": weights.notes}
+    write_weights(path, _FORMAT, weights.network.state_dict(), settings)
 
 
 def load_weights(path: Path | None = None) -> Weights:
@@ -72,32 +61,16 @@ def load_weights(path: Path | None = None) -> Weights:
     ModelError
         The file is missing, damaged, or of another version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = path or SHIPPED_WEIGHTS
-    if not path.is_file():
-        raise ModelError(f"{path}: no such weights file; give one that `mix2midi train` wrote")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: weights are damaged ({error}); fetch or train them again") from error
-    if metadata.get("format") != _FORMAT:
-        raise ModelError(f"{path}: not weights of this version of mix2midi's transcriber; train or fetch them again")
-    return _rebuild(path, metadata, state)
-
-
-def _rebuild(path: Path, metadata: dict[str, str], state: dict[str, Any]) -> Weights:
     from mix2midi.transcription.network import DrumNetwork, NetworkConfig
 
+    path = path or SHIPPED_WEIGHTS
+    settings, state = read_weights(path, _FORMAT, "give a file that `mix2midi train` wrote")
     try:
-        network = DrumNetwork(NetworkConfig.from_dict(json.loads(metadata["config"])))
+        network = DrumNetwork(NetworkConfig.from_dict(settings["config"]))
         network.load_state_dict(state, strict=True)
-        picking, notes = json.loads(metadata["picking"]), json.loads(metadata["notes"])
+        return Weights(network.eval(), settings["picking"], settings["notes"])
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights do not fit the network they describe ({reason})") from error
-    return Weights(network.eval(), picking, notes)

@@ -1,0 +1,77 @@
+"""Files of trained weights: safetensors, nothing that could run code, with every setting in the file's own header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mix2midi.errors import ModelError
+from mix2midi.files import atomic_write
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def write_weights(path: Path, form: str, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
+    """Write a network's tensors.
+
+    Parameters
+    ----------
+    path : Path
+    form : str
+        Name and version of the format; what reads the file asks for it.
+    state : mapping of str to Tensor
+        The network's state dict, on any device.
+    settings : mapping
+        Kept in the header, each as JSON.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written there.
+    """
+    from safetensors.torch import save
+
+    metadata = {"format": form, **{name: json.dumps(value) for name, value in settings.items()}}
+    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
+    # Not save_file, which leaves the file readable by its owner alone.
+    with atomic_write(path) as partial:
+        partial.write_bytes(save(tensors, metadata=metadata))
+
+
+def read_weights(path: Path, form: str, remedy: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read what `write_weights` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    form : str
+        Format that is expected.
+    remedy : str
+        What the user can do about a file that cannot be used; ends each message.
+
+    Returns
+    -------
+    settings : dict
+    state : dict of str to Tensor
+
+    Raises
+    ------
+    ModelError
+        The file is missing, damaged, or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ModelError(f"{path}: no such weights file; {remedy}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
+        if metadata.pop("format", None) != form:
+            raise ModelError(f"{path}: not weights of this version of mix2midi ({form}); {remedy}")
+        return {name: json.loads(value) for name, value in metadata.items()}, state
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path}: weights are damaged ({error}); {remedy}") from error
