@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.transcription.network import NetworkConfig
-from mix2midi.transcription.training.drum_kit import draw_kit
-from mix2midi.transcription.training.drum_track import Hits, render_drums
+from mix2midi.transcription.training.drum_kit import draw_kit, plain_kit
+from mix2midi.transcription.training.drum_track import Hits, cut_hits, render_drums, vary_hits
 from mix2midi.transcription.training.effects import EFFECTS, produce, rms
 from mix2midi.transcription.training.kits import KitLibrary
 from mix2midi.transcription.training.loop import Trainer, learning_rate, slices_of_step
@@ -24,8 +24,9 @@ from mix2midi.transcription.training.patterns import generate_pattern
 from mix2midi.transcription.training.performances import ROW_OF_PIECE, load_grooves
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe, SliceRecipe, load_recipe
 from mix2midi.transcription.training.slices import SliceRenderer, SliceRing
+from mix2midi.transcription.training.synthesis import synthesise_kit
 from mix2midi.transcription.training.targets import paint_targets
-from mix2midi.transcription.training.train import train, training_renderer, validation_renderer
+from mix2midi.transcription.training.train import judging_renderer, train, training_renderer, validation_renderer
 from mix2midi.transcription.training.views import mix, separated
 from tests.sounds import RATE_HZ, RECIPE, write_grooves, write_library
 
@@ -110,6 +111,59 @@ def test_grooves_keep_time_and_velocity(data: Path) -> None:
         load_grooves(data / "groove.zip", "test")
     with pytest.raises(OptionError, match="no such file"):
         load_grooves(data / "nothing.zip", "train")
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_varied_hits_stay_a_drum_part(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    performance = generate_pattern(rng, 4)
+    varied = vary_hits(rng, cut_hits(performance, 6.0, 1.0, 0.0), 6.0, performance.tempo_bpm)
+    assert len(varied.onset_s) == len(varied.row) == len(varied.velocity)
+    assert (np.diff(varied.onset_s) >= 0).all() and (varied.onset_s < 6.0 + 0.05).all()
+    assert ((varied.velocity >= 1) & (varied.velocity <= 127)).all()
+    assert ((varied.row >= 0) & (varied.row < len(PIECES))).all()
+
+
+def test_varied_parts_hold_what_performances_seldom_do() -> None:
+    """A crash right on a kick, and kicks that no hat is next to, from a part in which hats and kicks always meet."""
+    onset_s = np.repeat(np.arange(16) * 0.5, 2)
+    row = np.array([ROW_OF_PIECE["kick"], ROW_OF_PIECE["closed_hat"]] * 16)
+    meets = {"crash": 0, "nothing": 0}
+    for seed in range(300):
+        varied = vary_hits(np.random.default_rng(seed), Hits(onset_s, row, np.full(32, 90.0)), 8.0, 120.0)
+        kick_s = varied.onset_s[varied.row == ROW_OF_PIECE["kick"]]
+        for name, others_s in (
+            ("crash", varied.onset_s[varied.row == ROW_OF_PIECE["crash"]]),
+            ("nothing", varied.onset_s[varied.row != ROW_OF_PIECE["kick"]]),
+        ):
+            near = np.abs(kick_s[:, None] - others_s).min(axis=1, initial=np.inf) < 0.03
+            meets[name] += int(near.any()) if name == "crash" else int(len(kick_s) and not near.all())
+    assert meets["crash"] > 30 and meets["nothing"] > 60
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_synthetic_drums_start_at_once_and_die_away(seed: int) -> None:
+    kit = synthesise_kit(np.random.default_rng(seed))
+    assert {"kick", "snare", "clap", "closed_hat", "open_hat", "low_tom", "crash", "cowbell"} <= set(kit)
+    for instrument in kit.values():
+        (layer,) = instrument.layers
+        assert np.isfinite(layer.audio).all() and np.abs(layer.audio).max() == pytest.approx(1.0, abs=1e-3)
+        loud = np.abs(layer.audio) > 0.05
+        assert loud.argmax() < 0.006 * RATE_HZ, f"{instrument.piece} starts late"
+        assert rms(layer.audio[-441:]) < 0.05, f"{instrument.piece} is cut off"
+    assert len(kit["open_hat"].layers[0].audio) > len(kit["closed_hat"].layers[0].audio)
+
+
+def test_songs_to_judge_by_are_played_as_performed_on_one_whole_kit(data: Path) -> None:
+    recipe = load_recipe(data / "recipe.yaml")
+    renderer = judging_renderer(recipe, data, "spare")
+    assert set(renderer.library.by_kit) == {"spare"}
+    _, hits = renderer.render(3)
+    groove = load_grooves(data / "groove.zip", "validation")[0]
+    assert set(hits[:, 1].astype(int)) <= set(groove.row.tolist()), "no drum that was not played"
+    assert all(voice.tone.pitch == 1.0 and voice.tone.blend is None for voice in plain_kit(renderer.library).values())
 
 
 @settings(max_examples=40, deadline=None)
@@ -285,6 +339,20 @@ def test_a_batch_can_be_learnt(renderer: SliceRenderer, data: Path, tmp_path: Pa
     batch = ring.get(np.zeros(2, dtype=np.int64))
     losses = [sum(trainer.learn(*batch)) for _ in range(60)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_a_run_can_start_from_weights(data: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(data / "recipe.yaml")
+    first = Trainer(recipe, tmp_path / "first")
+    (tmp_path / "first").mkdir()
+    first.save()
+    second = Trainer(replace(recipe, seed=recipe.seed + 1), tmp_path / "second")
+    second.start_from(tmp_path / "first" / "weights.safetensors")
+    for key, value in first.average.state_dict().items():
+        np.testing.assert_array_equal(second.network.state_dict()[key].numpy(), value.numpy())
+    other = replace(recipe, network={**recipe.network, "trunk_channels": 8})
+    with pytest.raises(ModelError, match="another network"):
+        Trainer(other, tmp_path).start_from(tmp_path / "first" / "weights.safetensors")
 
 
 def test_damaged_checkpoints_are_named(data: Path, tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ class NetworkConfig:
     pieces: tuple[str, ...] = tuple(piece.key for piece in PIECES)
     families: tuple[str, ...] = FAMILIES
 
+    def __post_init__(self) -> None:
+        # YAML and JSON know lists alone; as tuples, equal settings compare equal.
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, list):
+                object.__setattr__(self, field.name, tuple(value))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return asdict(self)
@@ -67,8 +74,7 @@ class NetworkConfig:
         if set(values) != known:
             odd = ", ".join(sorted(set(values) ^ known))
             raise ModelError(f"weights of another version of the network (settings that differ: {odd})")
-        settings: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        return cls(**settings)
+        return cls(**values)
 
     @property
     def slow_hop_length(self) -> int:
