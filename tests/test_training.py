@@ -350,7 +350,7 @@ def test_a_run_can_start_from_weights(data: Path, tmp_path: Path) -> None:
     second.start_from(tmp_path / "first" / "weights.safetensors")
     for key, value in first.average.state_dict().items():
         np.testing.assert_array_equal(second.network.state_dict()[key].numpy(), value.numpy())
-    other = replace(recipe, network={**recipe.network, "trunk_channels": 8})
+    other = replace(recipe, network={**recipe.network, "slow_bands": 50})
     with pytest.raises(ModelError, match="another network"):
         Trainer(other, tmp_path).start_from(tmp_path / "first" / "weights.safetensors")
 
