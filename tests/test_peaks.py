@@ -69,6 +69,14 @@ def test_pieces_of_a_family_compete() -> None:
     assert note.name == "closed hi-hat"
 
 
+def test_ghost_notes_must_be_surer_than_strokes() -> None:
+    doubtful = [("snare", 100.0, 0.6), ("snare", 300.0, 0.95)]
+    assert len(pick_notes(drawn(doubtful, velocity=0.5))) == 2
+    (ghost,) = pick_notes(drawn(doubtful, velocity=0.08))
+    assert ghost.onset_s == pytest.approx(300 * HOP / RATE_HZ, abs=0.001)
+    assert len(pick_notes(drawn(doubtful, velocity=0.08), Picking(caution={}))) == 2
+
+
 def test_doubt_between_cymbals_is_one_cymbal_not_none() -> None:
     (note,) = pick_notes(drawn([("crash", 100, 0.4), ("ride", 100, 0.35)]))
     assert note.name == "crash"

@@ -25,6 +25,8 @@ from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocit
 
 #: Curves that are picked for themselves: the families, and percussion that belongs to none.
 CURVES = (*FAMILIES, "percussion")
+#: Softer hits are ghost notes.
+SOFT_VELOCITY = 30
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Picking:
         Lowest activation of a hit for each of `CURVES`, 0 to 1.
     merge_s : mapping of str to float
         Of two peaks nearer than this the higher one stays. Flams and rolls live at 30 to 60 ms, so it stays below.
+    caution : mapping of str to float
+        What the threshold of a curve rises by for the softest hits; from `SOFT_VELOCITY` on it stays. Much of what
+        might be a ghost note is a rattle of the snare wires or a hat in the snare's microphone.
     certainty : mapping of str to sequence of (float, float)
         For each of `CURVES` how often hits of an activation were right, as points of a line: (activation, share), both
         0 to 1 and rising. It makes an activation a confidence; a curve that is not named keeps its activations.
@@ -53,6 +58,7 @@ class Picking:
             "percussion": 0.030,
         }
     )
+    caution: Mapping[str, float] = field(default_factory=lambda: {"snare": 0.45})
     certainty: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,8 +67,9 @@ class Picking:
                 raise OptionError(f"picking: {name} must name exactly {', '.join(CURVES)}")
         if not all(0.0 < value < 1.0 for value in self.thresholds.values()):
             raise OptionError("picking: thresholds lie between 0 and 1")
-        if not set(self.certainty) <= set(CURVES):
-            raise OptionError(f"picking: certainty names only {', '.join(CURVES)}")
+        for name, values in (("certainty", self.certainty), ("caution", self.caution)):
+            if not set(values) <= set(CURVES):
+                raise OptionError(f"picking: {name} names only {', '.join(CURVES)}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Picking:
@@ -149,8 +156,10 @@ def _pick_curve(heat_map: HeatMap, curve_name: str, groups: list[list[int]], pic
         for frame in peaks:
             onset_s = _refined_onset_s(heat_map, curve, int(frame))
             row = _piece_at(heat_map, rows, int(frame))
-            confidence = _confidence(picking, curve_name, float(curve[frame]))
-            notes.append(_note(heat_map, row, int(frame), onset_s, confidence))
+            note = _note(heat_map, row, int(frame), onset_s, _confidence(picking, curve_name, float(curve[frame])))
+            softness = max(0.0, 1.0 - note.velocity / SOFT_VELOCITY)
+            if curve[frame] >= threshold + picking.caution.get(curve_name, 0.0) * softness:
+                notes.append(note)
     return notes
 
 
