@@ -38,7 +38,7 @@ def drawn(hits: list[tuple[str, float, float]], frames: int = 400, velocity: flo
     velocity=st.floats(0.0, 1.0),
 )
 def test_one_hit_comes_back(key: str, frame: float, height: float, velocity: float) -> None:
-    (note,) = pick_notes(drawn([(key, frame, height)], velocity=velocity))
+    (note,) = pick_notes(drawn([(key, frame, height)], velocity=velocity), Picking(caution={}))
     assert note.note == PIECES_BY_KEY[key].note
     assert note.onset_s == pytest.approx(frame * HOP / RATE_HZ, abs=0.0003), "a bump is found between frames"
     assert note.velocity == np.clip(round(velocity * 127), 1, 127)

@@ -67,8 +67,8 @@ class Picking:
                 raise OptionError(f"picking: {name} must name exactly {', '.join(CURVES)}")
         if not all(0.0 < value < 1.0 for value in self.thresholds.values()):
             raise OptionError("picking: thresholds lie between 0 and 1")
-        for name, values in (("certainty", self.certainty), ("caution", self.caution)):
-            if not set(values) <= set(CURVES):
+        for name, curves in (("certainty", set(self.certainty)), ("caution", set(self.caution))):
+            if not curves <= set(CURVES):
                 raise OptionError(f"picking: {name} names only {', '.join(CURVES)}")
 
     @classmethod
