@@ -24,7 +24,7 @@ from tests.songs import (
     write_song,
 )
 
-HEAVY = ["av", "demucs", "librosa", "matplotlib", "mido", "mir_eval", "numpy"]
+HEAVY = ["av", "demucs", "matplotlib", "mido", "mir_eval", "numpy"]
 HEAVY += ["openunmix", "rich", "scipy", "soundfile", "torch", "torchaudio"]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mix2midi.audio import AudioSource
 from mix2midi.drums import PIECES_BY_KEY, piece_of_note
-from mix2midi.files import atomic_write
+from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.plot_data import (
     MATCH_WINDOW_S,
@@ -218,4 +218,4 @@ def _finish_time_axis(axes: Sequence[Axes], span: Span) -> None:
 def _save(figure: Figure, path: Path) -> None:
     with atomic_write(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a title in letters that the font lacks is drawn as boxes
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", metadata={"Software": PROGRAM})

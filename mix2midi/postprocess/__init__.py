@@ -7,7 +7,6 @@ from mix2midi.postprocess.midi import MidiLayout, read_midi_notes, write_midi
 from mix2midi.postprocess.note_maps import NoteMap, load_note_map, note_map_names
 from mix2midi.postprocess.quantize import Quantized, QuantizeOptions, quantize
 from mix2midi.postprocess.tables import write_csv, write_json
-from mix2midi.postprocess.tempo import TempoEstimate, estimate_tempo
 from mix2midi.postprocess.tempo_map import TempoMap
 from mix2midi.postprocess.velocity import bend_velocity, fix_velocity, match_velocity, scale_velocity
 
@@ -21,13 +20,11 @@ __all__ = [
     "NoteMap",
     "QuantizeOptions",
     "Quantized",
-    "TempoEstimate",
     "TempoMap",
     "TimeSignature",
     "VelocityOptions",
     "arrange",
     "bend_velocity",
-    "estimate_tempo",
     "fix_velocity",
     "load_note_map",
     "match_velocity",

@@ -16,7 +16,7 @@ from typing import TypeAlias
 import mido
 
 from mix2midi.errors import OptionError
-from mix2midi.files import atomic_write
+from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.postprocess.note_maps import NoteMap
 from mix2midi.postprocess.tempo_map import TempoEvent, TempoMap, TickClock
@@ -117,7 +117,9 @@ def write_midi(
     OutputError
         The file cannot be written there.
     OptionError
-        The tempo cannot be stored in a MIDI file, or the library lacks a drum.
+        The tempo cannot be stored in a MIDI file.
+    NoteMapError
+        The library lacks a drum.
     """
     layout = layout or MidiLayout()
     tempo_map = tempo_map or TempoMap.constant(transcription.tempo_bpm)
@@ -134,7 +136,7 @@ def _tracks(
 ) -> Iterator[mido.MidiTrack]:
     """All tracks; each ends where the song ends, so that a sequencer shows regions of the song's length."""
     end = max([clock.tick(transcription.duration_s), *(hit.end for hit in hits)])
-    time = _time_messages(tempo_map, clock)
+    time = [(0, mido.MetaMessage("text", text=PROGRAM)), *_time_messages(tempo_map, clock)]
     title = _encodable(transcription.title)
     if layout.format == 0:
         yield _track_of(title or "Drums", [*time, *_note_messages(hits, layout.channel)], end)
