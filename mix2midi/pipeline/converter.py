@@ -241,7 +241,7 @@ class Converter:
                 device=self.device,
                 title=title,
             )
-            _write_tables(transcription, heard.heat_map, stem, outputs, picture)
+            _write_tables(transcription, heard, stem, outputs, picture)
             _write_midi(transcription, arranged, outputs, midi)
         return Conversion(
             song=source.name,
@@ -374,17 +374,24 @@ def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:
 
 
 def _write_tables(
-    transcription: Transcription, heat_map: HeatMap, stem: AudioSource, outputs: Outputs, picture: Picture
+    transcription: Transcription, heard: _Heard, stem: AudioSource, outputs: Outputs, picture: Picture
 ) -> None:
     """Write what is asked for besides the MIDI file."""
     if outputs.plot is not None:
         from mix2midi.pipeline.plot import draw_transcription
 
+        moved = [note.onset_s for note in transcription.notes] != [note.onset_s for note in heard.notes]
         draw_transcription(
-            outputs.plot, stem, heat_map, transcription, range_s=picture.range_s, reference=picture.reference
+            outputs.plot,
+            stem,
+            heard.heat_map,
+            transcription,
+            range_s=picture.range_s,
+            reference=picture.reference,
+            played=heard.notes if moved else (),
         )
     if outputs.activations is not None:
-        write_activations(heat_map, outputs.activations)
+        write_activations(heard.heat_map, outputs.activations)
     if outputs.csv is not None:
         write_csv(transcription, outputs.csv)
     if outputs.json is not None:

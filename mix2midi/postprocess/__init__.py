@@ -3,7 +3,7 @@
 from mix2midi.postprocess.arrange import Arranged, ArrangeOptions, VelocityOptions, arrange
 from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature, track_beats
 from mix2midi.postprocess.grid import TEMPO_MODES, tempo_map_from_beats
-from mix2midi.postprocess.midi import MidiLayout, read_midi_notes, write_midi
+from mix2midi.postprocess.midi import MidiLayout, read_midi_beats, read_midi_notes, write_midi
 from mix2midi.postprocess.note_maps import NoteMap, load_note_map, note_map_names
 from mix2midi.postprocess.quantize import Quantized, QuantizeOptions, quantize
 from mix2midi.postprocess.tables import write_csv, write_json
@@ -30,6 +30,7 @@ __all__ = [
     "match_velocity",
     "note_map_names",
     "quantize",
+    "read_midi_beats",
     "read_midi_notes",
     "scale_velocity",
     "tempo_map_from_beats",
