@@ -369,7 +369,7 @@ def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:
         duration_s,
         arranged.tempo_bpm,
         time_signature=str(beats.signature),
-        beats=[Beat(time_s, position) for time_s, position in listed],
+        beats=[Beat(max(time_s, 0.0), position) for time_s, position in listed],
     )
 
 

@@ -20,7 +20,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
 from mix2midi.postprocess.beat_smoothing import smooth_beats
-from mix2midi.postprocess.metrical_level import likely_level
+from mix2midi.postprocess.metrical_level import likely_level, repeats_in_threes
 from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
 if TYPE_CHECKING:
@@ -272,11 +272,14 @@ def _observations(activations: NDArray[np.float64], first_onset_s: float) -> NDA
 def _decode_level(
     observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Decode, and once more where the beats turn out to be eighths, halves, or no eighths of 6/8."""
+    """Decode, and once more where the beats turn out to be eighths or halves, or bars of threes not to be."""
     meters = tuple(METER_PRIOR)
     times_s, position = _decode(observations, options, meters)
     if position.max(initial=0) == 6 and options.signature is None and _tempo_bpm(times_s) < MIN_EIGHTH_BPM:
         meters = (3, 4)
+        times_s, position = _decode(observations, options, meters)
+    if position.max(initial=0) in (3, 6) and options.signature is None and not repeats_in_threes(times_s, notes):
+        meters = (4,)
         times_s, position = _decode(observations, options, meters)
     if options.tempo_bpm is not None or len(times_s) < MIN_BEATS or position.max() == 6:
         return times_s, position
