@@ -22,7 +22,7 @@ NOTES = [DrumNote(k * 0.25, 38, 90) for k in range(40)]
 
 
 def even(step_s: float = 0.5, first_s: float = 0.0, position: int = 1, count: int = 20, meter: int = 4) -> Beats:
-    return Beats(first_s + step_s * np.arange(count), (np.arange(count) + position - 1) % meter + 1)
+    return Beats(first_s + step_s * np.arange(count, dtype=np.float64), (np.arange(count) + position - 1) % meter + 1)
 
 
 def found(beats: Beats) -> Transcription:
@@ -125,7 +125,7 @@ def test_damaged_beats_are_named(mdb_song, text):
 
 
 def test_evaluation_reports_time(mdb_song, tmp_path):
-    true = Beats(0.5 + 0.5 * np.arange(5), np.array([1, 2, 3, 1, 2]))
+    true = Beats(0.5 + 0.5 * np.arange(5, dtype=np.float64), np.array([1, 2, 3, 1, 2]))
     heard = replace(found(true), time_signature="3/4")
     evaluation = evaluate_songs([mdb_song], lambda path: heard)
     write_evaluation(evaluation, tmp_path / "scores.json")
