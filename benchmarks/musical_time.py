@@ -1,7 +1,8 @@
 """Measures beats, bars, tempo, grid and swing: ``python benchmarks/musical_time.py --data ../shared/data``.
 
 Hits come from references (`--notes reference`, the default), so that this measures musical time alone, or from the
-transcriber (`--notes drums` or `--notes mix`), so that it measures the tool.
+transcriber (`--notes drums` or `--notes mix`), so that it measures the tool. With `--stems FOLDER` the drums of a mix
+are not separated again but read from `SONG.wav` there.
 
 - Songs: the folders of mdb-dev. Beat and downbeat F (mir_eval, 70 ms, the whole song) of the written MIDI file's grid,
   as pretty_midi reads it.
@@ -43,13 +44,14 @@ SWINGS = (50.0, 54.0, 58.0, 62.0, 66.7, 70.0)
 TEMPO_TOLERANCE = 0.04
 
 
-def song_notes(folder: Path, source: str) -> tuple[list[DrumNote], float]:
+def song_notes(folder: Path, source: str, stems: Path | None) -> tuple[list[DrumNote], float]:
     """Hits of a song and its length in seconds."""
     if source != "reference":
         from mix2midi.pipeline import Converter
 
-        converter = Converter(stem_only=source == "drums", separator="auto")
-        transcription = converter.convert(folder / f"{source}.flac").transcription
+        stem = None if stems is None else stems / f"{folder.name}.wav"
+        converter = Converter(stem_only=source == "drums" or stem is not None, separator="auto")
+        transcription = converter.convert(stem or folder / f"{source}.flac").transcription
         return list(transcription.notes), transcription.duration_s
     lines = [line.split() for line in (folder / "subclass.txt").read_text().splitlines() if line.strip()]
     notes = [DrumNote(float(time_s), MDB_NOTES.get(name, 56), 90) for time_s, name in lines]
@@ -79,13 +81,13 @@ def row(*values: object) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def measure_songs(data: Path, source: str) -> None:
+def measure_songs(data: Path, source: str, stems: Path | None) -> None:
     """Print beat and downbeat F of every song."""
     head(f"song ({source})", "beat F", "downbeat F", "time signature", "tempo", "reference", "tempo events")
     scores = []
     for folder in sorted(path.parent for path in data.glob("mdb-dev/*/beats.txt")):
         table = np.loadtxt(folder / "beats.txt")
-        notes, duration_s = song_notes(folder, source)
+        notes, duration_s = song_notes(folder, source, stems)
         beats = track_beats(notes, duration_s)
         found, bars, events = written_grid(notes, beats, duration_s)
         end_s = table[-1, 0] + 0.2
@@ -193,10 +195,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
+    parser.add_argument("--stems", type=Path)
     parser.add_argument("--only", choices=("songs", "grooves", "swing"))
     options = parser.parse_args()
     if options.only in (None, "songs"):
-        measure_songs(options.data, options.notes)
+        measure_songs(options.data, options.notes, options.stems)
     if options.only != "songs":
         grooves = load_grooves(options.data / "groove.zip", "validation")
         if options.only in (None, "grooves"):

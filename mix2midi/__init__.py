@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mix2midi import errors
     from mix2midi.notes import DrumNote, Transcription
-    from mix2midi.pipeline import Converter, convert, transcribe
+    from mix2midi.pipeline import Converter, MidiOptions, convert, transcribe
 
 __version__ = "0.1.0"
 
-__all__ = ["Converter", "DrumNote", "Transcription", "__version__", "convert", "errors", "transcribe"]
+__all__ = ["Converter", "DrumNote", "MidiOptions", "Transcription", "__version__", "convert", "errors", "transcribe"]
 
 #: Where each public name lives; None where the name is a module of its own.
 _HOMES = {
     "Converter": "mix2midi.pipeline",
     "DrumNote": "mix2midi.notes",
+    "MidiOptions": "mix2midi.pipeline",
     "Transcription": "mix2midi.notes",
     "convert": "mix2midi.pipeline",
     "errors": None,

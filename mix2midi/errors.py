@@ -27,3 +27,7 @@ class OutputError(Mix2MidiError):
 
 class OptionError(Mix2MidiError):
     """An option, preset or recipe has a value that is not known or not in range."""
+
+
+class NoteMapError(OptionError):
+    """A drum library has no note for a drum that was heard."""

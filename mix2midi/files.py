@@ -10,6 +10,9 @@ from pathlib import Path
 
 from mix2midi.errors import OutputError
 
+#: Stands in every file that can hold it, so that the program knows its own.
+PROGRAM = "Made with mix2midi"
+
 
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:

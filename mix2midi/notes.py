@@ -36,6 +36,22 @@ class DrumNote:
         return name_of_note(self.note)
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One beat of the song.
+
+    Attributes
+    ----------
+    time_s : float
+        Seconds from the first sample.
+    position : int
+        Position in the bar; 1 is a downbeat.
+    """
+
+    time_s: float
+    position: int
+
+
 @dataclass(frozen=True)
 class Transcription:
     """The drum part of one song.
@@ -47,13 +63,17 @@ class Transcription:
     duration_s : float
         Length of the audio that was transcribed.
     tempo_bpm : float
-        One tempo for the song, in quarter notes per minute.
+        Mean tempo of the song, in quarter notes per minute.
     separator : str
         Which separator made the stem; ``"none"`` where the input was used as it is.
     device : str
         Device the networks ran on.
     title : str
         Name of the song, without folder and suffix.
+    time_signature : str
+        Such as ``"6/8"``.
+    beats : sequence of Beat
+        Where the beats of the song were heard; empty where nobody listened.
     """
 
     notes: Sequence[DrumNote]
@@ -62,6 +82,8 @@ class Transcription:
     separator: str = "none"
     device: str = "cpu"
     title: str = ""
+    time_signature: str = "4/4"
+    beats: Sequence[Beat] = ()
     elapsed_s: float = field(default=0.0, compare=False)
 
     def count_by_name(self) -> dict[str, int]:

@@ -168,7 +168,7 @@ WRITERS = {
 def test_full_disk(kind: str, tmp_path: Path, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     song = write_song(tmp_path / "song.wav")
     old = tmp_path / "song.mid"
-    old.write_bytes(b"what was there before")
+    old.write_bytes(b"Made with mix2midi: what was there before")
 
     def run_full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -176,7 +176,7 @@ def test_full_disk(kind: str, tmp_path: Path, options: list[str], monkeypatch: p
     monkeypatch.setattr(WRITERS[kind][0], run_full)
     one_line(run(song, *WRITERS[kind][1], *options), tmp_path / "song.", "no space left on device", "free some space")
     assert files_in(tmp_path) == ["song.mid", "song.wav"]
-    assert old.read_bytes() == b"what was there before"
+    assert old.read_bytes() == b"Made with mix2midi: what was there before"
 
 
 @needs_linux

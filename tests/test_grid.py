@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import shutil
-import subprocess
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import mido
 import numpy as np
 import pretty_midi
 import pytest
-import symusic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +24,14 @@ from mix2midi.postprocess import (
     write_midi,
 )
 from mix2midi.postprocess.tempo_map import TickClock
+from tests.readers import (
+    midicsv_events,
+    midicsv_onsets,
+    music21_onsets,
+    pretty_midi_onsets,
+    read_symusic,
+    symusic_onsets,
+)
 
 SIGNATURES = ["4/4", "3/4", "2/4", "5/4", "6/8", "7/8", "2/2"]
 
@@ -165,51 +167,6 @@ def test_constant_is_one_tempo_and_one_signature():
 def test_an_unknown_mode_is_named():
     with pytest.raises(OptionError, match="'rubato' is not known; choose one of map, constant"):
         tempo_map_from_beats(make_beats(), mode="rubato")
-
-
-def pretty_midi_onsets(path: Path) -> list[float]:
-    return sorted(note.start for track in pretty_midi.PrettyMIDI(str(path)).instruments for note in track.notes)
-
-
-def read_symusic(path: Path, unit: str = "tick") -> Any:
-    return symusic.Score(str(path), ttype=unit)
-
-
-def symusic_onsets(path: Path) -> list[float]:
-    return sorted(note.start for track in read_symusic(path, "second").tracks for note in track.notes)
-
-
-def midicsv_events(path: Path) -> list[list[str]]:
-    if shutil.which("midicsv") is None:
-        pytest.skip("midicsv is not installed (Debian's package midicsv)")
-    run = subprocess.run(["midicsv", str(path)], capture_output=True, check=True)
-    return [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(run.stdout.decode("latin-1")))]
-
-
-def midicsv_onsets(path: Path) -> list[float]:
-    events = midicsv_events(path)
-    ppq = next(int(row[5]) for row in events if row[2] == "Header")
-    tempos = sorted((int(row[1]), int(row[3])) for row in events if row[2] == "Tempo")
-    onsets_s = []
-    for tick in (int(row[1]) for row in events if row[2] == "Note_on_c" and row[5] != "0"):
-        ends = [start for start, _ in tempos[1:]] + [tick]
-        spans = [(min(end, tick) - start, us) for (start, us), end in zip(tempos, ends, strict=True) if start < tick]
-        onsets_s.append(sum(span * microseconds for span, microseconds in spans) / ppq / 1e6)
-    return sorted(onsets_s)
-
-
-def music21_onsets(path: Path) -> list[float]:
-    music21 = pytest.importorskip("music21", reason="music21 is not installed")
-    # Its own quantising, made for scores, would move the hits.
-    score = music21.converter.parse(str(path), forceSource=True, quantizePost=False)
-    found = []
-    for entry in score.flatten().secondsMap:
-        element = entry["element"]
-        # It writes a short note that has no sign of its own as several, tied.
-        tied = getattr(element, "tie", None)
-        if isinstance(element, music21.note.NotRest) and (tied is None or tied.type == "start"):
-            found.append(float(entry["offsetSeconds"]))
-    return sorted(found)
 
 
 @pytest.mark.parametrize("mode", ["map", "constant"])

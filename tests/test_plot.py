@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mix2midi.audio import AudioArray
 from mix2midi.drums import FAMILIES, PIECES
-from mix2midi.notes import DrumNote, Transcription
+from mix2midi.notes import Beat, DrumNote, Transcription
 from mix2midi.pipeline.plot import draw_transcription
 from mix2midi.pipeline.plot_data import (
     EXCERPT_S,
@@ -159,3 +159,14 @@ def test_comparison_changes_the_picture(tmp_path: Path) -> None:
     assert len(shapes) == 1
     assert not np.array_equal(pictures[0], pictures[1])
     assert not np.array_equal(pictures[0], pictures[2])
+
+
+def test_grid_and_what_was_played_are_drawn(tmp_path: Path) -> None:
+    song = AudioArray(hits(), RATE_HZ)
+    beats = [Beat(0.1 + 0.5 * number, number % 4 + 1) for number in range(3)]
+    sizes = []
+    for shown, played in (([], []), (beats, []), (beats, at(0.13, 0.62))):
+        transcription = Transcription(at(0.1, 0.6), 1.5, beats=shown)
+        draw_transcription(tmp_path / "song.png", song, blank(1.5), transcription, played=played)
+        sizes.append((tmp_path / "song.png").stat().st_size)
+    assert len(set(sizes)) == 3

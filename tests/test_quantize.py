@@ -246,7 +246,13 @@ def test_auto_chooses_bar_by_bar():
     notes = groove(0.5 * BEAT_S, bars=4) + [
         DrumNote(note.onset_s + 8.0, note.note, note.velocity) for note in groove(BEAT_S / 3, bars=4)
     ]
-    assert quantize(sorted(notes), steady()).bars_by_grid == {"1/4": 2, "1/8": 4, "1/8t": 4}
+    assert quantize(sorted(notes), steady()).bars_by_grid == {"1/8": 4, "1/8t": 4}
+
+
+def test_auto_does_not_move_a_single_sixteenth_among_eighths():
+    lone = DrumNote(2 * 4 * BEAT_S + 0.75 * BEAT_S, KICK, 90)
+    moved = quantize(sorted([*groove(0.5 * BEAT_S, scatter_s=0.005), lone]), steady()).notes
+    assert min(abs(note.onset_s - lone.onset_s) for note in moved if note.note == KICK) < 0.001
 
 
 @given(percent=st.floats(50, 75), grid=st.sampled_from(["1/8", "1/16", "1/32"]), step=st.sampled_from([2, 4]))

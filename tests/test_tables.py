@@ -57,11 +57,14 @@ def test_json_states_the_facts_of_the_song(tmp_path):
     facts = json.loads((tmp_path / "song.json").read_text(encoding="utf-8"))
     del facts["notes"]
     assert facts == {
+        "program": "Made with mix2midi",
         "title": "Zwölf “Takte”",
         "duration_s": 33.25,
         "tempo_bpm": 97.3,
+        "time_signature": "6/8",
         "separator": "htdemucs",
         "device": "cpu",
+        "beats": [{"time_s": 0.3, "position": 6}, {"time_s": 0.608325, "position": 1}],
     }
 
 

@@ -22,7 +22,9 @@ Examples:
   mix2midi --stem-only drums.wav             the input is drums alone already
   mix2midi album/ more/*.flac -o midi/       files and folders
   mix2midi song.mp3 --plot --plot-range 10-20
-  mix2midi song.wav --separator none --bpm 120 --csv --json
+  mix2midi song.mp3 --quantize 1/16 --swing auto --strength 80
+  mix2midi song.mp3 --tempo constant --bpm 120 --note-map superior-drummer-3 --tracks per-drum
+  mix2midi song.wav --separator none --velocity match:groove.mid --csv --json
 """
 
 
@@ -30,12 +32,28 @@ def convert_command(
     songs: options.Songs,
     stem_only: options.StemOnly = False,
     output: options.Output = None,
-    bpm: options.Bpm = None,
     csv: options.Csv = False,
     json: options.Json = False,
     save_stem: options.SaveStem = False,
     activations: options.Activations = False,
     skip_existing: options.SkipExisting = False,
+    overwrite: options.Overwrite = False,
+    tempo: options.Tempo = "map",
+    bpm: options.Bpm = None,
+    time_signature: options.Signature = None,
+    downbeat: options.Downbeat = None,
+    quantize: options.Quantize = None,
+    strength: options.Strength = None,
+    swing: options.SwingPercent = None,
+    keep_flams: options.KeepFlams = True,
+    velocity: options.VelocityMode = "model",
+    velocity_range: options.VelocityRange = None,
+    velocity_curve: options.VelocityCurve = None,
+    note_map: options.NoteMapName = None,
+    tracks: options.Tracks = "one",
+    midi_format: options.MidiFormat = 1,
+    ppq: options.Ppq = 960,
+    channel: options.Channel = 10,
     plot: options.Plot = False,
     plot_range: options.PlotRange = None,
     reference: options.ReferenceFile = None,
@@ -46,13 +64,33 @@ def convert_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Write the drum part of songs as MIDI."""
-    from mix2midi.pipeline import Converter, plan_jobs, run_jobs
+    from mix2midi.pipeline import Converter, MidiOptions, plan_jobs, run_jobs
 
+    midi = MidiOptions(
+        tempo=tempo,
+        tempo_bpm=bpm,
+        time_signature=time_signature,
+        downbeat_s=downbeat,
+        quantize=quantize,
+        strength=strength,
+        swing=parse_swing(swing),
+        keep_flams=keep_flams,
+        velocity=velocity,
+        velocity_range=velocity_range,
+        velocity_curve=velocity_curve,
+        note_map=note_map,
+        tracks=tracks,
+        format=midi_format,
+        ppq=ppq,
+        channel=channel,
+    )
     wants_plot = plot or plot_range is not None or reference is not None
     flags = {"csv": csv, "json": json, "plot": wants_plot, "activations": activations, "stem": save_stem}
     jobs, failures = plan_jobs(songs, output, [name for name, wanted in flags.items() if wanted])
     if reference is not None and len(jobs) > 1:
         raise typer.BadParameter(f"{reference}: --reference is for one song, and {len(jobs)} are given")
+    if downbeat is not None and len(jobs) > 1:
+        raise typer.BadParameter(f"--downbeat {downbeat:g} is for one song, and {len(jobs)} are given")
     picture = read_picture(plot_range, reference)
     with Bars(not quiet) as bars:
         converter = Converter(
@@ -63,7 +101,9 @@ def convert_command(
             model_dir=model_dir,
             on_download=bars.download,
         )
-        run = partial(run_jobs, converter, jobs, skip_existing=skip_existing, tempo_bpm=bpm, picture=picture)
+        run = partial(
+            run_jobs, converter, jobs, skip_existing=skip_existing, overwrite=overwrite, midi=midi, picture=picture
+        )
         outcomes = run(on_start=lambda job: bars.start(str(job.song)), on_progress=bars.stage)
         report([*failures], outcomes, len(jobs) + len(failures), bars, quiet=quiet)
 
@@ -116,6 +156,14 @@ def read_picture(plot_range: str | None, reference: Path | None) -> Picture:
 
     range_s = None if plot_range is None else parse_range(plot_range)
     return Picture(range_s, None if reference is None else read_reference(reference))
+
+
+def parse_swing(text: str | None) -> float | str | None:
+    """A number where the text is one; what it means is judged by who uses it."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
 
 
 def parse_range(text: str) -> tuple[float, float]:

@@ -6,6 +6,7 @@
 
 from mix2midi.pipeline.batch import Failure, Job, Outcome, Skipped, plan_jobs, run_jobs
 from mix2midi.pipeline.converter import Conversion, Converter, Picture, convert, transcribe
+from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.pipeline.outputs import Outputs
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Converter",
     "Failure",
     "Job",
+    "MidiOptions",
     "Outcome",
     "Outputs",
     "Picture",

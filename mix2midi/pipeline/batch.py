@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mix2midi.audio import find_audio
-from mix2midi.errors import Mix2MidiError, ModelError, OptionError, OutputError
+from mix2midi.errors import Mix2MidiError, ModelError, NoteMapError, OptionError, OutputError
 from mix2midi.pipeline.converter import Conversion, Converter, OnStage, Picture
+from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ def run_jobs(
     jobs: Sequence[Job],
     *,
     skip_existing: bool = False,
-    tempo_bpm: float | None = None,
+    overwrite: bool = False,
+    midi: MidiOptions | None = None,
     picture: Picture | None = None,
     on_start: Callable[[Job], None] | None = None,
     on_progress: OnStage | None = None,
@@ -127,7 +129,9 @@ def run_jobs(
         See `plan_jobs`.
     skip_existing : bool
         Leave out songs of which everything that would be written is there.
-    tempo_bpm, picture, on_progress
+    overwrite : bool
+        Replace files that are there even if this program did not write them. By default such a song fails.
+    midi, picture, on_progress
         See `Converter.convert`.
     on_start : callable, optional
         Called before each song.
@@ -152,9 +156,11 @@ def run_jobs(
         try:
             if job.subfolder is not None:
                 _make_folder(job.subfolder)
-            yield converter.convert(
-                job.song, job.outputs, tempo_bpm=tempo_bpm, picture=picture, on_progress=on_progress
-            )
+            if not overwrite:
+                job.outputs.check_own()
+            yield converter.convert(job.song, job.outputs, midi=midi, picture=picture, on_progress=on_progress)
+        except NoteMapError as error:  # another song may not have that drum
+            yield Failure(job.song, error)
         except (ModelError, OptionError):
             raise
         except Exception as error:  # a night's work is not to end at one odd file

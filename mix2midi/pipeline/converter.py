@@ -13,11 +13,12 @@ from numpy.typing import ArrayLike
 from mix2midi.audio import AudioArray, AudioFile, AudioSource
 from mix2midi.device import memory_guard, resolve_device
 from mix2midi.errors import AudioError, OptionError
-from mix2midi.notes import DrumNote, Transcription
+from mix2midi.notes import Beat, DrumNote, Transcription
 from mix2midi.pipeline.meter import MeteredSource
+from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.pipeline.outputs import Outputs, write_activations
 from mix2midi.pipeline.stem import separated
-from mix2midi.postprocess import TempoEstimate, TempoMap, estimate_tempo, write_csv, write_json, write_midi
+from mix2midi.postprocess import Arranged, arrange, write_csv, write_json, write_midi
 from mix2midi.scores import Reference
 from mix2midi.separation import Choice, NoSeparator, choose_separator
 from mix2midi.separation.download import OnDownload
@@ -66,8 +67,12 @@ class Conversion:
     transcription : Transcription
     files : tuple of Path
         What was written.
-    separator_reason, tempo_reason : str
-        Why this separator; why the tempo is a guess, empty where it is none.
+    separator_reason : str
+        Why this separator.
+    arranged : Arranged
+        Its hits in musical time: beats, the file's tempos, and the grid that hits were moved to.
+    midi_options : MidiOptions
+        What was asked for.
     remarks : tuple of str
         What the user should know, such as why there are no notes.
     """
@@ -76,7 +81,8 @@ class Conversion:
     transcription: Transcription
     files: tuple[Path, ...]
     separator_reason: str
-    tempo_reason: str = ""
+    arranged: Arranged
+    midi_options: MidiOptions
     remarks: tuple[str, ...] = ()
 
 
@@ -151,7 +157,7 @@ class Converter:
         self,
         source: AudioSource,
         *,
-        tempo_bpm: float | None = None,
+        midi: MidiOptions | None = None,
         title: str = "",
         on_progress: OnStage | None = None,
     ) -> Transcription:
@@ -159,14 +165,15 @@ class Converter:
 
         Parameters and errors are those of `convert`, as far as they concern no file.
         """
-        return self._convert_source(source, Outputs(), tempo_bpm, title, Picture(), on_progress).transcription
+        midi = midi or MidiOptions()
+        return self._convert_source(source, Outputs(), midi, title, Picture(), on_progress).transcription
 
     def convert(
         self,
         path: Path | str,
         outputs: Outputs | None = None,
         *,
-        tempo_bpm: float | None = None,
+        midi: MidiOptions | None = None,
         picture: Picture | None = None,
         on_progress: OnStage | None = None,
     ) -> Conversion:
@@ -178,8 +185,8 @@ class Converter:
             Audio or video file.
         outputs : Outputs, optional
             What to write where; nothing by default.
-        tempo_bpm : float, optional
-            Tempo of the file in quarter notes per minute; estimated by default.
+        midi : MidiOptions, optional
+            Musical time, velocities and layout of the MIDI file.
         picture : Picture, optional
             What `outputs.plot` shows.
         on_progress : callable, optional
@@ -199,23 +206,26 @@ class Converter:
             A result cannot be written.
         OptionError
             A value is not known or out of range.
+        NoteMapError
+            The drum library lacks a drum that was heard; the other files are written by then.
         """
         outputs = outputs or Outputs()
         source = AudioFile(path)
         outputs.check()
-        return self._convert_source(source, outputs, tempo_bpm, source.path.stem, picture or Picture(), on_progress)
+        midi = midi or MidiOptions()
+        return self._convert_source(source, outputs, midi, source.path.stem, picture or Picture(), on_progress)
 
     def _convert_source(
         self,
         source: AudioSource,
         outputs: Outputs,
-        tempo_bpm: float | None,
+        midi: MidiOptions,
         title: str,
         picture: Picture,
         on_progress: OnStage | None,
     ) -> Conversion:
         started = time.perf_counter()
-        _check_before_work(source, tempo_bpm, picture)
+        _check_before_work(source, midi, picture)
         report = on_progress or _no_report
         remarks = []
         if self.choice.name == NoSeparator.name and outputs.stem is not None:
@@ -224,17 +234,22 @@ class Converter:
         song = MeteredSource(source)
         with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
             heard = self._hear(stem, song.name, partial(report, "transcribe"))
-            tempo = TempoEstimate(tempo_bpm) if tempo_bpm is not None else estimate_tempo(heard.notes)
-            transcription = Transcription(
-                heard.notes, heard.duration_s, tempo.tempo_bpm, self.choice.name, self.device, title
+            arranged = arrange(heard.notes, heard.duration_s, midi.to_arrange())
+            transcription = replace(
+                _transcription_of(arranged, heard.duration_s),
+                separator=self.choice.name,
+                device=self.device,
+                title=title,
             )
-            _write(transcription, heard.heat_map, stem, outputs, picture)
+            _write_tables(transcription, heard, stem, outputs, picture)
+            _write_midi(transcription, arranged, outputs, midi)
         return Conversion(
             song=source.name,
             transcription=replace(transcription, elapsed_s=time.perf_counter() - started),
             files=tuple(outputs.paths()),
             separator_reason=self.choice.reason,
-            tempo_reason=tempo.reason,
+            arranged=arranged,
+            midi_options=midi,
             remarks=(*remarks, *_remarks(heard, song)),
         )
 
@@ -255,7 +270,7 @@ def convert(
     device: str = "auto",
     weights: Path | str | None = None,
     model_dir: Path | str | None = None,
-    tempo_bpm: float | None = None,
+    midi: MidiOptions | None = None,
 ) -> Transcription:
     """Transcribe the drums of a song.
 
@@ -267,8 +282,9 @@ def convert(
         Where to write the drum part as MIDI; by default nothing is written.
     separator, stem_only, device, weights, model_dir
         See `Converter`, which converts several songs without loading the models again.
-    tempo_bpm : float, optional
-        Tempo in quarter notes per minute; estimated by default.
+    midi : MidiOptions, optional
+        Musical time, velocities and layout of the MIDI file, such as
+        ``MidiOptions(quantize="1/16", swing="auto", note_map="superior-drummer-3")``.
 
     Returns
     -------
@@ -281,7 +297,7 @@ def convert(
     """
     converter = Converter(separator=separator, stem_only=stem_only, device=device, weights=weights, model_dir=model_dir)
     outputs = Outputs(midi=None if midi_path is None else Path(midi_path))
-    return converter.convert(path, outputs, tempo_bpm=tempo_bpm).transcription
+    return converter.convert(path, outputs, midi=midi).transcription
 
 
 def transcribe(
@@ -293,7 +309,7 @@ def transcribe(
     device: str = "auto",
     weights: Path | str | None = None,
     model_dir: Path | str | None = None,
-    tempo_bpm: float | None = None,
+    midi: MidiOptions | None = None,
     title: str = "",
 ) -> Transcription:
     """Transcribe the drums of a song in memory.
@@ -304,7 +320,7 @@ def transcribe(
         Full scale 1.0; it is not changed.
     rate_hz : int
         Its sampling rate.
-    separator, stem_only, device, weights, model_dir, tempo_bpm
+    separator, stem_only, device, weights, model_dir, midi
         See `convert`.
     title : str
         Name of the song.
@@ -319,15 +335,17 @@ def transcribe(
         As `Converter.convert`.
     """
     converter = Converter(separator=separator, stem_only=stem_only, device=device, weights=weights, model_dir=model_dir)
-    return converter.transcribe(AudioArray(audio, rate_hz, title or "array"), tempo_bpm=tempo_bpm, title=title)
+    return converter.transcribe(AudioArray(audio, rate_hz, title or "array"), midi=midi, title=title)
 
 
-def _check_before_work(source: AudioSource, tempo_bpm: float | None, picture: Picture) -> None:
+def _check_before_work(source: AudioSource, midi: MidiOptions, picture: Picture) -> None:
     """What can be known to fail is not to fail after minutes."""
     if source.duration_s < MIN_DURATION_S:
         raise AudioError(f"{source.name}: is only {source.duration_s * 1000:.2g} ms long; give a whole song")
-    if tempo_bpm is not None:
-        TempoMap.constant(tempo_bpm)
+    if midi.downbeat_s is not None and midi.downbeat_s > source.duration_s:
+        raise OptionError(
+            f"{source.name}: ends at {source.duration_s:.1f} s, before the downbeat at {midi.downbeat_s:g} s"
+        )
     if picture.range_s is not None and picture.range_s[0] >= source.duration_s:
         raise OptionError(
             f"{source.name}: ends at {source.duration_s:.1f} s, before the picture starts at {picture.range_s[0]:g} s"
@@ -341,24 +359,55 @@ def _remarks(heard: _Heard, song: MeteredSource) -> Iterator[str]:
         yield "no drums were heard, so there are no notes"
 
 
-def _write(
-    transcription: Transcription, heat_map: HeatMap, stem: AudioSource, outputs: Outputs, picture: Picture
+def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:
+    """The hits of a song and its time, as plain values."""
+    beats = arranged.beats
+    inside = beats.times_s <= duration_s
+    listed = zip(beats.times_s[inside].tolist(), beats.position[inside].tolist(), strict=True)
+    return Transcription(
+        arranged.notes,
+        duration_s,
+        arranged.tempo_bpm,
+        time_signature=str(beats.signature),
+        beats=[Beat(max(time_s, 0.0), position) for time_s, position in listed],
+    )
+
+
+def _write_tables(
+    transcription: Transcription, heard: _Heard, stem: AudioSource, outputs: Outputs, picture: Picture
 ) -> None:
-    """Write what is asked for; the MIDI file last, so that it stands for a song that is done."""
+    """Write what is asked for besides the MIDI file."""
     if outputs.plot is not None:
         from mix2midi.pipeline.plot import draw_transcription
 
+        moved = [note.onset_s for note in transcription.notes] != [note.onset_s for note in heard.notes]
         draw_transcription(
-            outputs.plot, stem, heat_map, transcription, range_s=picture.range_s, reference=picture.reference
+            outputs.plot,
+            stem,
+            heard.heat_map,
+            transcription,
+            range_s=picture.range_s,
+            reference=picture.reference,
+            played=heard.notes if moved else (),
         )
     if outputs.activations is not None:
-        write_activations(heat_map, outputs.activations)
+        write_activations(heard.heat_map, outputs.activations)
     if outputs.csv is not None:
         write_csv(transcription, outputs.csv)
     if outputs.json is not None:
         write_json(transcription, outputs.json)
+
+
+def _write_midi(transcription: Transcription, arranged: Arranged, outputs: Outputs, midi: MidiOptions) -> None:
+    """Write the MIDI file, last of all, so that it stands for a song that is done."""
     if outputs.midi is not None:
-        write_midi(transcription, outputs.midi)
+        write_midi(
+            transcription,
+            outputs.midi,
+            tempo_map=arranged.tempo_map,
+            note_map=midi.load_note_map(),
+            layout=midi.to_layout(),
+        )
 
 
 def _no_report(stage: str, fraction: float) -> None:

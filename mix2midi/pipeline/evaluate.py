@@ -12,7 +12,8 @@ from typing import Any
 
 from mix2midi.files import atomic_write
 from mix2midi.notes import Transcription
-from mix2midi.pipeline.references import Song, read_reference
+from mix2midi.pipeline.references import Song, read_reference, read_true_beats
+from mix2midi.pipeline.time_scores import TimeScores, score_time
 from mix2midi.scores import WINDOWS_S, ClassScores, Counts, Scores, pool_scores, score_notes
 
 
@@ -30,6 +31,8 @@ class SongScores:
         Length of the audio.
     elapsed_s : float
         Time that reading, separating and transcribing took.
+    time : TimeScores, optional
+        Scores of beats and bars, where the reference has them.
     """
 
     song: Song
@@ -37,6 +40,7 @@ class SongScores:
     separator: str
     audio_s: float
     elapsed_s: float
+    time: TimeScores | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class Evaluation:
                     "audio_s": round(entry.audio_s, 3),
                     "elapsed_s": round(entry.elapsed_s, 3),
                     **_scores_dict(entry.scores),
+                    "time": None if entry.time is None else _time_dict(entry.time),
                 }
                 for entry in self.songs
             ],
@@ -123,16 +128,17 @@ def evaluate_songs(
     Mix2MidiError
         Whatever `transcribe` raises.
     """
-    references = [read_reference(song.reference) for song in songs]
+    references = [(read_reference(song.reference), read_true_beats(song)) for song in songs]
     results = []
-    for song, reference in zip(songs, references, strict=True):
+    for song, (reference, true_beats) in zip(songs, references, strict=True):
         if on_start is not None:
             on_start(song)
         started = time.perf_counter()
         transcription = transcribe(song.audio)
         elapsed_s = time.perf_counter() - started
         scores = score_notes(reference, transcription.notes, windows_s)
-        results.append(SongScores(song, scores, transcription.separator, transcription.duration_s, elapsed_s))
+        timed = None if true_beats is None else score_time(true_beats, reference.notes, transcription)
+        results.append(SongScores(song, scores, transcription.separator, transcription.duration_s, elapsed_s, timed))
     return Evaluation(results, dict(settings or {}))
 
 
@@ -154,6 +160,19 @@ def _scores_dict(scores: Scores) -> dict[str, Any]:
         "classes": {family: _class_dict(part) for family, part in scores.families.items()},
         "exact": _counts_dict(scores.exact) if scores.pieces else None,
         "pieces": {key: _counts_dict(counts) for key, counts in scores.pieces.items()},
+    }
+
+
+def _time_dict(scores: TimeScores) -> dict[str, Any]:
+    return {
+        "beat_f": _rounded(scores.beat_f),
+        "downbeat_f": _rounded(scores.downbeat_f),
+        "tempo_bpm": _rounded(scores.tempo_bpm),
+        "true_tempo_bpm": _rounded(scores.true_tempo_bpm),
+        "tempo_is_right": scores.tempo_is_right,
+        "time_signature": scores.signature,
+        "true_time_signature": scores.true_signature,
+        "same_sixteenth": _rounded(scores.same_sixteenth),
     }
 
 

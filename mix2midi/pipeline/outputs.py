@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mix2midi.errors import OutputError
-from mix2midi.files import atomic_write
+from mix2midi.files import PROGRAM, atomic_write
+from mix2midi.postprocess.tables import COLUMNS
 from mix2midi.transcription import HeatMap
 
 #: What can be written beside the MIDI file, and how its name ends.
@@ -21,6 +22,9 @@ EXTRA_SUFFIXES = {
     "activations": ".npz",
     "stem": ".drums.wav",
 }
+#: What tells files of this program: a phrase, the header of its tables, and the name of an array in its heat maps.
+_MARKS = (PROGRAM.encode(), ",".join(COLUMNS).encode(), b"family_onset.npy")
+_SEARCHED_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,28 @@ class Outputs:
                 raise OutputError(f"{path}: there is no folder {path.parent}; make it first, or write elsewhere")
             if not os.access(path.parent, os.W_OK):
                 raise OutputError(f"{path}: the folder {path.parent} is read-only; write elsewhere with -o")
+
+    def check_own(self) -> None:
+        """Make sure that nothing is replaced which this program did not write.
+
+        Raises
+        ------
+        OutputError
+            A file is there, is not empty, and has no mark of this program.
+        """
+        for path in self.paths():
+            if path.is_file() and path.stat().st_size and not _is_own(path):
+                raise OutputError(
+                    f"{path}: is there and was not made by mix2midi; write elsewhere with -o, or give --overwrite"
+                )
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file bears a mark of this program near its start or its end."""
+    with path.open("rb") as file:
+        head = file.read(_SEARCHED_BYTES)
+        file.seek(max(0, path.stat().st_size - _SEARCHED_BYTES))
+        return any(mark in part for part in (head, file.read()) for mark in _MARKS)
 
 
 def write_activations(heat_map: HeatMap, path: Path) -> None:

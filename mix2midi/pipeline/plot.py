@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mix2midi.audio import AudioSource
 from mix2midi.drums import PIECES_BY_KEY, piece_of_note
-from mix2midi.files import atomic_write
-from mix2midi.notes import DrumNote, Transcription
+from mix2midi.files import PROGRAM, atomic_write
+from mix2midi.notes import Beat, DrumNote, Transcription
 from mix2midi.pipeline.plot_data import (
     MATCH_WINDOW_S,
     Span,
@@ -42,7 +42,7 @@ _ROW_IN = 0.24
 _WAVE_IN = 1.1
 _MARGINS_IN = 1.6
 
-_INK, _FAINT = "#27313d", "#d9dee5"
+_INK, _BAR, _FAINT = "#27313d", "#8b97a5", "#d9dee5"
 _HIT, _MISS, _EXTRA = "#0072b2", "#d55e00", "#8a1a5c"  # told apart by colour-blind eyes too
 _HEAT = "magma"
 
@@ -55,8 +55,9 @@ def draw_transcription(
     *,
     range_s: tuple[float, float] | None = None,
     reference: Reference | None = None,
+    played: Sequence[DrumNote] = (),
 ) -> None:
-    """Draw what was heard and what was made of it.
+    """Draw what was heard and what was made of it, on the song's own beats and bars.
 
     Parameters
     ----------
@@ -72,6 +73,8 @@ def draw_transcription(
     reference : Reference, optional
         The true notes: the heat map that they ask for is drawn above the produced one, and hits (within 50 ms), misses
         and extra notes are marked.
+    played : sequence of DrumNote
+        The notes before they were quantised, drawn behind those of the transcription.
 
     Raises
     ------
@@ -92,7 +95,10 @@ def draw_transcription(
     if reference is not None:
         _draw_heat(axes[1], target_onset(heat_map, span, true_notes)[rows], span, "target heat map")
     _draw_heat(axes[-2], heat_map.onset[rows, start:end], span, "heat map")
-    _draw_notes(axes[-1], [heat_map.pieces[row] for row in rows], transcription.notes, reference, span)
+    keys = [heat_map.pieces[row] for row in rows]
+    _draw_grid(axes[-1], transcription.beats, len(keys), span)
+    _draw_played(axes[-1], played, keys, span)
+    _draw_notes(axes[-1], keys, transcription.notes, reference, span)
     for ax in axes[1:]:
         _label_rows(ax, [PIECES_BY_KEY[heat_map.pieces[row]].label for row in rows])
     _finish_time_axis(axes, span)
@@ -145,6 +151,30 @@ def _draw_heat(ax: Axes, rows: NDArray[np.floating], span: Span, label: str) -> 
     scale = ax.figure.colorbar(image, cax=ax.inset_axes((1.004, 0.0, 0.006, 1.0)), ticks=[0.0, 0.5, 1.0])
     scale.outline.set_visible(False)
     scale.ax.tick_params(length=0, labelsize=8, labelcolor=_INK)
+
+
+def _draw_grid(ax: Axes, beats: Sequence[Beat], rows: int, span: Span) -> None:
+    """A line for each beat, a stronger one with its number for each bar."""
+    shown = [beat for beat in beats if span.holds(beat.time_s)]
+    bars_s = [beat.time_s for beat in beats if beat.position == 1]
+    ax.vlines([beat.time_s for beat in shown], -0.6, rows - 0.4, color=_FAINT, linewidth=0.8, zorder=0)
+    for number, time_s in enumerate(bars_s, start=1):
+        if span.holds(time_s):
+            ax.vlines(time_s, -0.6, rows - 0.4, color=_BAR, linewidth=1.2, zorder=1)
+            ax.annotate(str(number), (time_s, 1.0), xycoords=("data", "axes fraction"), fontsize=8, color=_BAR)
+
+
+def _draw_played(ax: Axes, played: Sequence[DrumNote], keys: Sequence[str], span: Span) -> None:
+    """A stroke where each note was before it was quantised."""
+    place = {key: row for row, key in enumerate(keys)}
+    strokes = [
+        (note.onset_s, place[piece.key])
+        for note in played
+        if span.holds(note.onset_s) and (piece := piece_of_note(note.note)) is not None and piece.key in place
+    ]
+    if strokes:
+        times_s, rows = np.array(strokes, dtype=np.float64).T
+        ax.vlines(times_s, rows - 0.4, rows + 0.4, color=_MISS, linewidth=1.2, label="as played, before quantising")
 
 
 def _draw_notes(
@@ -218,4 +248,4 @@ def _finish_time_axis(axes: Sequence[Axes], span: Span) -> None:
 def _save(figure: Figure, path: Path) -> None:
     with atomic_write(path) as temporary, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a title in letters that the font lacks is drawn as boxes
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", metadata={"Software": PROGRAM})

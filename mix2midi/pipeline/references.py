@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from mix2midi.audio import find_audio
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess import read_midi_notes
+from mix2midi.postprocess import Beats, TimeSignature, read_midi_beats, read_midi_notes
 from mix2midi.scores import Reference
 
 #: Label of MDB's class.txt to a note of that class. OT (tambourine, side stick) is left out, as the field does.
@@ -118,6 +120,35 @@ def read_reference(path: Path) -> Reference:
     if path.name == "subclass.txt":
         return Reference(_labelled_notes(path, SUBCLASS_NOTES), knows_velocities=False)
     raise OptionError(f"{path}: not a reference; give a MIDI file, or class.txt or subclass.txt of MDB Drums")
+
+
+def read_true_beats(song: Song) -> Beats | None:
+    """The true beats of a song, where they are known.
+
+    MDB's ``beats.txt`` (time in seconds and position in the bar), which describes every recording of its folder but
+    ``plusplus``; else those of a MIDI reference, see `mix2midi.postprocess.read_midi_beats`.
+
+    Raises
+    ------
+    OptionError
+        The file is unreadable.
+    """
+    if song.reference.suffix.lower() in _MIDI_SUFFIXES:
+        return read_midi_beats(song.reference)
+    path = song.audio.with_name("beats.txt")
+    return _read_beats(path) if path.is_file() else None
+
+
+def _read_beats(path: Path) -> Beats | None:
+    beats = _read_labels(path)
+    try:
+        position = np.array([int(label) for _, label in beats], dtype=np.int64)
+    except ValueError as error:
+        raise OptionError(f"{path}: positions in the bar are whole numbers ({error}); correct it") from error
+    if len(position) < 2 or not (position == 1).any():
+        return None
+    signature = TimeSignature(int(position.max()), 8 if position.max() == 6 else 4)
+    return Beats(np.array([time_s for time_s, _ in beats]), position, signature)
 
 
 def _songs_of(path: Path, input_name: str | None) -> Iterator[Song]:

@@ -6,8 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from mix2midi.notes import Transcription
 from mix2midi.pipeline.batch import Failure, Outcome, Skipped
 from mix2midi.pipeline.converter import Conversion
+from mix2midi.pipeline.midi_options import MidiOptions
+from mix2midi.postprocess import Quantized
+from mix2midi.postprocess.lines import STRAIGHT, SWUNG_STEP
 
 
 def conversion_lines(conversion: Conversion) -> Iterator[str]:
@@ -17,6 +21,9 @@ def conversion_lines(conversion: Conversion) -> Iterator[str]:
     yield f"  separator  {conversion.separator_reason}"
     yield f"  device     {transcription.device}"
     yield f"  tempo      {_tempo(conversion)}"
+    yield f"  bars       {_bars(transcription)}"
+    if conversion.arranged.quantized is not None:
+        yield f"  grid       {_grid(conversion.arranged.quantized, conversion.midi_options)}"
     yield f"  notes      {_notes(transcription.count_by_name())}"
     yield f"  time       {transcription.elapsed_s:.1f} s for {clock(transcription.duration_s)} of audio"
 
@@ -64,8 +71,30 @@ def _targets(files: Sequence[Path]) -> str:
 
 
 def _tempo(conversion: Conversion) -> str:
-    tempo = f"{conversion.transcription.tempo_bpm:.1f} BPM"
-    return f"{tempo} (a guess: {conversion.tempo_reason})" if conversion.tempo_reason else tempo
+    """Tempo and time signature; how often the file's tempo changes; why it is a guess, if it is one."""
+    transcription, arranged = conversion.transcription, conversion.arranged
+    tempo = f"{transcription.tempo_bpm:.1f} BPM, {transcription.time_signature}"
+    events = len(arranged.tempo_map.tempos)
+    if events > 1:
+        tempo += f", a map of {events} tempos"
+    return f"{tempo} (a guess: {arranged.beats.reason})" if arranged.beats.reason else tempo
+
+
+def _bars(transcription: Transcription) -> str:
+    downbeats_s = [beat.time_s for beat in transcription.beats if beat.position == 1]
+    return f"{len(downbeats_s)}, the first at {downbeats_s[0]:.2f} s" if downbeats_s else "0"
+
+
+def _grid(quantized: Quantized, options: MidiOptions) -> str:
+    """Grids and swing that hits were moved to, and how far: ``"1/16 in 7 bars, 1/8 in 1, swing 58 % of eighths"``."""
+    most_first = sorted(quantized.bars_by_grid.items(), key=lambda entry: -entry[1])
+    parts = [f"{grid} in {bars}{'' if number else ' bars'}" for number, (grid, bars) in enumerate(most_first)]
+    swing = quantized.swing
+    notes = "eighths" if swing.step == SWUNG_STEP["1/8"] else "sixteenths"
+    parts.append("straight" if swing.percent == STRAIGHT.percent else f"swing {swing.percent:g} % of {notes}")
+    if options.strength is not None:
+        parts.append(f"strength {options.strength:g} %")
+    return ", ".join(parts)
 
 
 def _notes(counts: dict[str, int]) -> str:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from mix2midi.pipeline.evaluate import Evaluation
+from mix2midi.pipeline.time_scores import TimeScores
 from mix2midi.scores import ClassScores, Counts, Scores
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 UNDEFINED = "–"
+_SHARES = ("beat_f", "downbeat_f", "tempo_is_right", "signature_is_right", "same_sixteenth")
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class ScoreTable:
 
 
 def score_tables(evaluation: Evaluation) -> list[ScoreTable]:
-    """One table by song, one by class, and one by piece where references told pieces apart."""
+    """One table by song, one by class, one by piece and one of musical time where references have those."""
     pooled = evaluation.pooled
     tables = [_by_song(evaluation), _by_class(pooled)]
     if pooled.pieces:
         tables.append(_by_piece(pooled))
+    timed = {entry.song.name: entry.time for entry in evaluation.songs if entry.time is not None}
+    if timed:
+        tables.append(_musical_time(timed))
     return tables
 
 
@@ -97,6 +103,29 @@ def _by_piece(pooled: Scores) -> ScoreTable:
     ]
     title = f"Exact pieces within {_milliseconds(pooled.windows_s[0])}"
     return ScoreTable(title, ["piece", "hits", "F", "precision", "recall"], rows)
+
+
+def _musical_time(timed: Mapping[str, TimeScores]) -> ScoreTable:
+    """By song, then means; of tempo and time signature the share that is right."""
+    header = ["song", "beat F", "downbeat F", "BPM", "true BPM", "signature", "true signature", "same sixteenth"]
+    rows = [
+        [
+            name,
+            _ratio(scores.beat_f),
+            _ratio(scores.downbeat_f),
+            _number(scores.tempo_bpm, ".1f"),
+            _number(scores.true_tempo_bpm, ".1f"),
+            scores.signature,
+            scores.true_signature,
+            _ratio(scores.same_sixteenth),
+        ]
+        for name, scores in timed.items()
+    ]
+    every = list(timed.values())
+    shares = [fmean(getattr(scores, name) for scores in every) for name in _SHARES]
+    beat_f, downbeat_f, tempo, signature, grid = (_ratio(share) for share in shares)
+    rows.append(["all", beat_f, downbeat_f, f"{tempo} right", "", f"{signature} right", "", grid])
+    return ScoreTable("Musical time, within 70 ms; tempo right within 4 %", header, rows)
 
 
 def _f_names(scores: Scores) -> list[str]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.errors import OutputError
-from mix2midi.files import atomic_write
+from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.separation import NoSeparator, Separator
 
 _BYTES_PER_SAMPLE = 4
@@ -86,6 +86,7 @@ def _write_stem(
     blocks = separator.separate_stream(source, on_progress)
     try:
         with soundfile.SoundFile(path, "w", separator.rate_hz, channels, "FLOAT", format=container) as file:
+            file.comment = PROGRAM
             for block in blocks:
                 _write_block(file, block if channels == 2 else block.mean(axis=0, keepdims=True), named)
     except soundfile.LibsndfileError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from mix2midi.errors import OptionError
@@ -110,7 +110,12 @@ class Arranged:
     notes: list[DrumNote]
     beats: Beats
     tempo_map: TempoMap
-    quantized: Quantized | None = field(default=None)
+    quantized: Quantized | None = None
+
+    @property
+    def tempo_bpm(self) -> float:
+        """Mean tempo of the song in quarter notes per minute; that of the file where it has one."""
+        return self.tempo_map.tempo_bpm if len(self.tempo_map.tempos) == 1 else self.beats.tempo_bpm
 
 
 def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions | None = None) -> Arranged:

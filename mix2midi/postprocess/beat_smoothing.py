@@ -19,10 +19,13 @@ UNHEARD_WEIGHT = 0.05
 #: Scatter beyond which a hit is not trusted to be on the beat.
 SCATTER_S = 0.012
 ROUNDS = 3
+#: A song was played to a click if its beats scatter no more than this around an even line, as root mean square, and
+#: if a line of a whole tempo is nowhere further than this from the line that fits best.
+CLICK_SCATTER_S, CLICK_DRIFT_S = 0.008, 0.010
 
 
 def smooth_beats(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> NDArray[np.float64]:
-    """Move beats to the hits played on them, then even them out.
+    """Move beats to the hits played on them, then even them out; those of a song played to a click become the click.
 
     The smoother is Whittaker's (P. H. C. Eilers, "A perfect smoother", 2003) with second differences, so that a steady
     tempo costs nothing; hits that stay far from the result are trusted less, round by round.
@@ -51,7 +54,18 @@ def smooth_beats(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> NDA
         if np.any(np.diff(candidate) <= 0):
             break
         smooth = candidate
-    return smooth
+    return _on_click(smooth)
+
+
+def _on_click(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Beats of a click at a whole number of beats per minute where they are hardly elsewhere, else as they are."""
+    number = np.arange(len(times_s)) - (len(times_s) - 1) / 2
+    fitted_s, middle_s = np.polyfit(number, times_s, 1)
+    click_s = 60.0 / max(1, round(60.0 / fitted_s))
+    line_s = middle_s + number * click_s
+    drift_s = abs(fitted_s - click_s) * number[-1]
+    scatter_s = float(np.sqrt(np.mean((times_s - line_s) ** 2)))
+    return line_s if drift_s <= CLICK_DRIFT_S and scatter_s <= CLICK_SCATTER_S else times_s
 
 
 def _hits_on_beats(

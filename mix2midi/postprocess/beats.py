@@ -20,7 +20,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
 from mix2midi.postprocess.beat_smoothing import smooth_beats
-from mix2midi.postprocess.tempo import FALLBACK_TEMPO_BPM, MIN_ONSETS, count_onsets
+from mix2midi.postprocess.metrical_level import likely_level, repeats_in_threes
 from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
 if TYPE_CHECKING:
@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 #: Beats per bar that are looked for, and how common they are. 6 stands for 6/8, counted in eighths. Drums alone hardly
 #: tell 2/4 from 4/4, so 2/4 must be asked for.
 METER_PRIOR = {4: 0.9, 3: 0.06, 6: 0.04}
+#: Tempo of a song that says nothing about its own, in quarter notes per minute.
+FALLBACK_TEMPO_BPM = 120.0
+#: A beat needs a few repetitions before it can be told from chance.
+MIN_ONSETS = 4
+#: Two hits closer than this are one onset: kick and hat of one beat.
+SAME_ONSET_S = 0.03
 #: Range of tempos that are looked for, in counted beats per minute.
 MIN_BEAT_BPM, MAX_BEAT_BPM = 55.0, 215.0
 #: A tempo that is given narrows the search to this much around it.
@@ -40,6 +46,8 @@ MIN_EIGHTH_BPM = 115.0
 #: How much the first hit of a song is taken for a downbeat, as logarithm of the odds: drums mostly enter on one. It
 #: decides where the pattern repeats every half bar and nothing else tells its halves apart.
 START_ODDS = 2.5
+#: Fewer beats than this say nothing about whether the tempo is half or double.
+MIN_BEATS = 8
 #: Bounds of the share of downbeats among beats: never quite sure.
 DOWNBEAT_SHARES = (0.02, 0.85)
 #: Silence before and after the song for the decoder, in frames: a beat on the very first frame counts as well.
@@ -201,18 +209,22 @@ def track_beats(
     options = options or BeatOptions()
     if options.downbeat_s is not None and options.downbeat_s > duration_s:
         raise OptionError(f"a downbeat at {options.downbeat_s:g} s is after the song's end at {duration_s:.2f} s")
-    onsets = count_onsets(notes)
+    onsets = _count_onsets(notes)
     if onsets < MIN_ONSETS:
         return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
     observations = _observations(beat_activations(notes, duration_s, network), notes[0].onset_s)
-    times_s, position = _decode(observations, options)
-    if position.max(initial=0) == 6 and options.signature is None and _tempo_bpm(times_s) < MIN_EIGHTH_BPM:
-        times_s, position = _decode(observations, options, meters=(3, 4))
+    times_s, position = _decode_level(observations, options, notes)
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
     times_s = smooth_beats(times_s, notes)
     signature = options.signature or _signature_of(position)
     return _cover(Beats(times_s, position, signature), duration_s)
+
+
+def _count_onsets(notes: Sequence[DrumNote]) -> int:
+    """Number of moments at which something is hit."""
+    times_s = np.array([note.onset_s for note in notes])
+    return int(times_s.size and 1 + np.count_nonzero(np.diff(times_s) > SAME_ONSET_S))
 
 
 def beat_activations(
@@ -257,12 +269,34 @@ def _observations(activations: NDArray[np.float64], first_onset_s: float) -> NDA
     return np.pad(np.stack([beat, beat * share]), ((0, 0), (PADDING, PADDING)))
 
 
+def _decode_level(
+    observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Decode, and once more where the beats turn out to be eighths or halves, or bars of threes not to be."""
+    meters = tuple(METER_PRIOR)
+    times_s, position = _decode(observations, options, meters)
+    if position.max(initial=0) == 6 and options.signature is None and _tempo_bpm(times_s) < MIN_EIGHTH_BPM:
+        meters = (3, 4)
+        times_s, position = _decode(observations, options, meters)
+    if position.max(initial=0) in (3, 6) and options.signature is None and not repeats_in_threes(times_s, notes):
+        meters = (4,)
+        times_s, position = _decode(observations, options, meters)
+    if options.tempo_bpm is not None or len(times_s) < MIN_BEATS or position.max() == 6:
+        return times_s, position
+    tempo_bpm = _tempo_bpm(times_s) * likely_level(times_s, position, notes)
+    if tempo_bpm == _tempo_bpm(times_s) or not MIN_BEAT_BPM <= tempo_bpm <= MAX_BEAT_BPM:
+        return times_s, position
+    beat_quarters = TimeSignature().beat_quarters if options.signature is None else options.signature.beat_quarters
+    nearby = replace(options, tempo_bpm=tempo_bpm * float(beat_quarters))
+    return _decode(observations, nearby, meters)
+
+
 def _tempo_bpm(times_s: NDArray[np.float64]) -> float:
     return 60.0 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
 
 
 def _decode(
-    observations: NDArray[np.float64], options: BeatOptions, meters: tuple[int, ...] = tuple(METER_PRIOR)
+    observations: NDArray[np.float64], options: BeatOptions, meters: tuple[int, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Times and positions in the bar of the most likely beats."""
     import metricon

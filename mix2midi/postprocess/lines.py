@@ -30,6 +30,9 @@ SWUNG_STEP = {"1/8": Fraction(1, 2), "1/16": Fraction(1, 4), "1/32": Fraction(1,
 #: Scatter of human hits around the grid, in seconds, and the share of hits that are on none.
 SCATTER_S = 0.013
 STRAY_SHARE = 0.01
+#: Share of hits that a grid may leave unexplained, where a bar's grid is chosen: so low that a single sixteenth among
+#: eighths asks for sixteenths, for on eighths it would be moved by half a step.
+OFF_GRID_SHARE = 1e-4
 #: How much the number of lines counts against a grid: 1 if each were aimed at as often, less since they are not.
 OCCAM = 0.7
 
@@ -114,7 +117,7 @@ def explain(
     """
     distance = np.abs(phase[:, None] - np.append(lines, period)[None, :]).min(axis=1)
     normal = np.exp(-0.5 * (distance / scatter) ** 2) / (scatter * np.sqrt(2.0 * np.pi))
-    return np.log((1.0 - STRAY_SHARE) * normal / len(lines) ** OCCAM + STRAY_SHARE / period)
+    return np.log((1.0 - OFF_GRID_SHARE) * normal / len(lines) ** OCCAM + OFF_GRID_SHARE / period)
 
 
 def choose_grids(

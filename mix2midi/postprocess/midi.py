@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 import mido
+import numpy as np
 
 from mix2midi.errors import OptionError
-from mix2midi.files import atomic_write
+from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.notes import DrumNote, Transcription
+from mix2midi.postprocess.beats import Beats, TimeSignature
 from mix2midi.postprocess.note_maps import NoteMap
 from mix2midi.postprocess.tempo_map import TempoEvent, TempoMap, TickClock
 
@@ -32,6 +34,9 @@ DRUM_CHANNEL = 10
 DEFAULT_MICROSECONDS = 500_000
 #: Multiples of this hold triplets and thirty-seconds exactly; the file format ends at 32767.
 PPQ_STEP, MAX_PPQ = 24, 15360
+#: A file's notes follow its grid if this share of them lies this close to a sixteenth, in sixteenths; by chance it is a
+#: third.
+ON_GRID, MIN_ON_GRID = 1 / 6, 0.6
 #: All drums in one track, or a track for each.
 TRACKS = ("one", "per-drum")
 
@@ -117,7 +122,9 @@ def write_midi(
     OutputError
         The file cannot be written there.
     OptionError
-        The tempo cannot be stored in a MIDI file, or the library lacks a drum.
+        The tempo cannot be stored in a MIDI file.
+    NoteMapError
+        The library lacks a drum.
     """
     layout = layout or MidiLayout()
     tempo_map = tempo_map or TempoMap.constant(transcription.tempo_bpm)
@@ -134,7 +141,7 @@ def _tracks(
 ) -> Iterator[mido.MidiTrack]:
     """All tracks; each ends where the song ends, so that a sequencer shows regions of the song's length."""
     end = max([clock.tick(transcription.duration_s), *(hit.end for hit in hits)])
-    time = _time_messages(tempo_map, clock)
+    time = [(0, mido.MetaMessage("text", text=PROGRAM)), *_time_messages(tempo_map, clock)]
     title = _encodable(transcription.title)
     if layout.format == 0:
         yield _track_of(title or "Drums", [*time, *_note_messages(hits, layout.channel)], end)
@@ -235,6 +242,55 @@ def read_midi_notes(path: Path | str) -> list[tuple[float, int, int]]:
     ]
     drums = [hit for hit in hits if hit[1].channel == DRUM_CHANNEL - 1]
     return sorted((clock.seconds(tick), message.note, message.velocity) for tick, message in drums or hits)
+
+
+def read_midi_beats(path: Path | str) -> Beats | None:
+    """Beats of a MIDI file, up to the last note.
+
+    Parameters
+    ----------
+    path : Path or str
+        As for `read_midi_notes`.
+
+    Returns
+    -------
+    Beats or None
+        None where the file states no tempo, has no notes, or its notes do not follow its grid: a performance that was
+        written down at some tempo, such as 120, just to have one.
+
+    Raises
+    ------
+    OptionError
+        As `read_midi_notes`.
+    """
+    midi = _open_midi(Path(path))
+    messages = sorted((hit for track in midi.tracks for hit in _absolute(track)), key=lambda hit: hit[0])
+    ticks = [tick for tick, message in messages if message.type == "note_on" and message.velocity > 0]
+    if not ticks or not any(message.type == "set_tempo" for _, message in messages):
+        return None
+    sixteenths = np.array(ticks) * 4 / midi.ticks_per_beat
+    if np.mean(np.abs(sixteenths - np.rint(sixteenths)) < ON_GRID) < MIN_ON_GRID:
+        return None
+    signatures = {tick: message for tick, message in messages if message.type == "time_signature"}
+    return _beats_until(max(ticks), signatures, TickClock(_tempo_map_of(midi), midi.ticks_per_beat))
+
+
+def _beats_until(last: int, signatures: dict[int, mido.MetaMessage], clock: TickClock) -> Beats:
+    """Beats to one beyond a tick. The signature that lasts longest counts, so that a pick-up bar does not."""
+    given = {0: mido.MetaMessage("time_signature", numerator=4, denominator=4)} | signatures
+    changes = sorted(given)
+    lengths: dict[TimeSignature, int] = {}
+    times_s, positions = [], []
+    for start, end in zip(changes, [*changes[1:], None], strict=True):
+        signature = TimeSignature(given[start].numerator, given[start].denominator)
+        step = clock.tick_of_quarter(signature.beat_quarters)
+        stop = last + step + 1 if end is None else end
+        lengths[signature] = lengths.get(signature, 0) + max(0, stop - start)
+        for number, tick in enumerate(range(start, stop, step)):
+            times_s.append(clock.seconds(tick))
+            positions.append(number % signature.numerator + 1)
+    longest = max(lengths, key=lambda signature: lengths[signature])
+    return Beats(np.array(times_s), np.array(positions), longest)
 
 
 def _open_midi(path: Path) -> mido.MidiFile:

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from mix2midi.drums import PIECES_BY_KEY, name_of_note, piece_of_note
-from mix2midi.errors import OptionError
+from mix2midi.errors import NoteMapError, OptionError
 
 MAP_DIR = Path(__file__).parents[1] / "configs" / "note_maps"
 
@@ -62,7 +62,7 @@ class NoteMap:
 
         Raises
         ------
-        OptionError
+        NoteMapError
             The library lacks the drum; the message names the nearest that it has.
         """
         piece = piece_of_note(general_midi_note)
@@ -72,8 +72,8 @@ class NoteMap:
         for other in NEAREST[piece.key] if piece is not None else ():
             if other in self.notes:
                 nearest = f"the nearest it has is {PIECES_BY_KEY[other].label}, {self.notes[other]}"
-                raise OptionError(f"{self.name} has no {name}; {nearest}: put it into a map of your own")
-        raise OptionError(f"{self.name} has no {name}, and nothing like it; put a note for it into a map of your own")
+                raise NoteMapError(f"{self.name} has no {name}; {nearest}: put it into a map of your own")
+        raise NoteMapError(f"{self.name} has no {name}, and nothing like it; put a note for it into a map of your own")
 
 
 def note_map_names() -> list[str]:

@@ -84,7 +84,7 @@ class Quantized:
     notes : list of DrumNote
         In order of onset; as many as before.
     bars_by_grid : dict
-        Number of bars that got each grid.
+        Number of bars with hits that got each grid.
     swing : Swing
         What hats and rides were moved to.
     """
@@ -144,7 +144,8 @@ def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions |
     target_s = np.where(np.abs(moved - part.quarters) < SAME, onset_s, target_s)
     onset_s = onset_s + (target_s - onset_s) * options.strength / 100.0
     placed = [replace(note, onset_s=float(time_s)) for note, time_s in zip(notes, onset_s, strict=True)]
-    return Quantized(sorted(placed), dict(Counter(plan.grids)), plan.swing)
+    played = np.unique(((moved + SAME) // part.bar_quarters).astype(np.int64)) - part.first_bar
+    return Quantized(sorted(placed), dict(Counter(plan.grids[bar] for bar in played)), plan.swing)
 
 
 def _part_of(notes: Sequence[DrumNote], beats: Beats) -> _Part:

@@ -6,13 +6,14 @@ import csv
 import json
 from pathlib import Path
 
-from mix2midi.files import atomic_write
+from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.notes import DrumNote, Transcription
 
 COLUMNS = ("onset_s", "note", "name", "velocity", "confidence")
 #: Decimals written: a microsecond is far below the length of a frame, and four digits of confidence tell hits apart.
 ONSET_DECIMALS = 6
 CONFIDENCE_DECIMALS = 4
+TEMPO_DECIMALS = 4
 
 
 def write_csv(transcription: Transcription, path: Path | str) -> None:
@@ -32,7 +33,9 @@ def write_csv(transcription: Transcription, path: Path | str) -> None:
 
 
 def write_json(transcription: Transcription, path: Path | str) -> None:
-    """Write facts of the song and its hits as one object; ``notes`` holds the columns of `write_csv`.
+    """Write facts of the song, its beats and its hits as one object.
+
+    ``beats`` holds ``time_s`` and ``position`` in the bar (1 is a downbeat), ``notes`` the columns of `write_csv`.
 
     Raises
     ------
@@ -40,11 +43,16 @@ def write_json(transcription: Transcription, path: Path | str) -> None:
         The file cannot be written there.
     """
     song = {
+        "program": PROGRAM,
         "title": transcription.title,
         "duration_s": round(transcription.duration_s, ONSET_DECIMALS),
-        "tempo_bpm": transcription.tempo_bpm,
+        "tempo_bpm": round(transcription.tempo_bpm, TEMPO_DECIMALS),
+        "time_signature": transcription.time_signature,
         "separator": transcription.separator,
         "device": transcription.device,
+        "beats": [
+            {"time_s": round(beat.time_s, ONSET_DECIMALS), "position": beat.position} for beat in transcription.beats
+        ],
         "notes": [_row(note) for note in transcription.notes],
     }
     # A file name may hold bytes that are no text; escaped they survive, as UTF-8 they could not be written.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mix2midi.notes import DrumNote, Transcription
+from mix2midi.notes import Beat, DrumNote, Transcription
 from mix2midi.postprocess import write_csv, write_json, write_midi
 
 FOLDER = Path(__file__).parent
@@ -20,7 +20,15 @@ def song() -> Transcription:
     notes = [DrumNote(beat * beat_s, 36 if beat % 2 == 0 else 38, 100 - beat, 0.9) for beat in range(8)]
     notes += [DrumNote(half * beat_s / 2, 42, 60 + half, 0.75) for half in range(16)]
     notes += [DrumNote(beat_s - 0.028, 38, 41, 0.5), DrumNote(30.0, 49, 127)]
-    return Transcription(sorted(notes), duration_s=33.25, tempo_bpm=97.3, separator="htdemucs", title="Zwölf “Takte”")
+    return Transcription(
+        sorted(notes),
+        duration_s=33.25,
+        tempo_bpm=97.3,
+        separator="htdemucs",
+        title="Zwölf “Takte”",
+        time_signature="6/8",
+        beats=[Beat(0.3, 6), Beat(0.3 + beat_s / 2, 1)],
+    )
 
 
 def main() -> None:
