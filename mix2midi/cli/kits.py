@@ -19,6 +19,11 @@ Examples:
   mix2midi kits import big-drums.sfz font.sf2 -o data/kits --licence CC0-1.0
   mix2midi kits import one-shots/ -o data/kits --licence "CC BY 4.0, A. Drummer" --kit garage
 """
+CLUSTER_EXAMPLES = """\
+Examples:
+  mix2midi kits cluster samples/ -o sorted/ --library data/kits
+  mix2midi kits import sorted/ -o data/kits --licence CC0-1.0     what was sorted, once it has been listened to
+"""
 _SHOWN = 8
 
 kits_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Import, sort and check drum sounds.")
@@ -75,3 +80,50 @@ def _print_list(title: str, entries: Sequence[str]) -> None:
     if entries:
         more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
         typer.echo(f"{title} {'; '.join(entries[:_SHOWN])}{more}")
+
+
+@kits_app.command("cluster", cls=PanelCommand, epilog=CLUSTER_EXAMPLES)
+def cluster_command(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="One-shots whose names tell nothing.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="New folder: samples by drum, table, picture.")
+    ],
+    library: Annotated[
+        Path | None,
+        typer.Option("--library", metavar="LIBRARY", help="Learn from this library, not from synthetic drums."),
+    ] = None,
+) -> None:
+    """Sort unlabelled one-shots by their sound, and list those to listen to."""
+    from collections import Counter
+
+    from mix2midi.transcription.training.kit_check.clusters import sort_one_shots
+    from mix2midi.transcription.training.kit_check.labelled import sounds_of_library, sounds_of_machines
+    from mix2midi.transcription.training.kit_check.sorted_folder import write_sorting
+
+    sorting = sort_one_shots(folder, sounds_of_machines() if library is None else sounds_of_library(library))
+    write_sorting(sorting, output)
+    for (family, cluster, piece), count in sorted(
+        Counter((s.family, s.cluster, s.piece) for s in sorting.samples).items()
+    ):
+        typer.echo(f"{family} {cluster}: {count} samples, most like {piece.replace('_', ' ')}")
+    for sample in sorting.samples:
+        if sample.is_outlier:
+            typer.echo(f"listen to {sample.path}: {sample.family} at {sample.probability:.0%}, unlike the rest")
+    for path in sorting.unusable:
+        typer.echo(f"{path}: no sound in it")
+
+
+@kits_app.command("check", cls=PanelCommand)
+def check_command(
+    library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder with manifest.csv.")],
+) -> None:
+    """List damaged samples, late onsets, missing licences and probable wrong labels; 1 if any but labels is wrong."""
+    from mix2midi.transcription.training.kit_check.check import check_library
+
+    findings = check_library(library)
+    for finding in findings:
+        typer.echo(f"{finding.file}: {finding.problem}{'' if finding.is_certain else ' (listen to it)'}")
+    certain = sum(finding.is_certain for finding in findings)
+    typer.echo(f"{library}: {certain} faults, {len(findings) - certain} doubtful labels")
+    if certain:
+        raise typer.Exit(1)

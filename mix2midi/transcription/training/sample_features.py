@@ -23,6 +23,9 @@ _FLOOR_DB = -60.0
 _PITCH_RANGE_HZ = (35.0, 400.0)
 _PITCH_WINDOW_S = 0.25
 
+#: Place of the logarithm of the pitch among the features, from the end.
+PITCH_FEATURE = -2
+
 Features = NDArray[np.float64]
 
 

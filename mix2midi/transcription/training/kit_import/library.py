@@ -29,7 +29,8 @@ from mix2midi.units import decibels_to_gain, gain_to_decibels, seconds_to_sample
 MAX_ONSET_S = 0.0002
 _LEAD_IN_SAMPLES = 4  # kept before the attack; less than MAX_ONSET_S
 _LOUDEST_PEAK = 0.9
-_SILENT_DB = -60.0
+#: A sample with a lower peak is silent.
+SILENT_DB = -60.0
 _TAIL_BELOW_PEAK_DB = 66.0
 _MAX_DURATION_S = 5.0
 _FADE_S = 0.02
@@ -205,7 +206,7 @@ def _read_hits(kit: SourceKit) -> tuple[list[_Hit], list[str]]:
         except AudioError as error:
             left_out.append(str(error))
             continue
-        if gain_to_decibels(np.abs(audio).max(initial=0.0)) < _SILENT_DB:
+        if gain_to_decibels(np.abs(audio).max(initial=0.0)) < SILENT_DB:
             left_out.append(f"{sample.instrument} (note {sample.note}, velocity {sample.velocity}): silent")
             continue
         hits.append(_Hit(sample, audio))
