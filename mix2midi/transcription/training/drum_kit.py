@@ -142,6 +142,15 @@ def draw_kit(rng: Generator, library: KitLibrary, synthetic_share: float = 0.0) 
     }
 
 
+def plain_kit(library: KitLibrary) -> dict[int, Voice]:
+    """The drums of a library as they are, the first of each piece, at usual levels."""
+    return {
+        row: Voice(library.by_piece[piece.key][0], Tone(), float(decibels_to_gain(_LEVELS_DB[piece.key])), 1.6)
+        for row, piece in enumerate(PIECES)
+        if piece.key in library.by_piece
+    }
+
+
 _SHORTEST_DECAY_S = {"kick": 0.08, "snare": 0.05, "toms": 0.12, "hats": 0.02, "cymbals": 0.5, "percussion": 0.05}
 _TUNING_SEMITONES = {"kick": 1.5, "snare": 1.5, "toms": 2.0, "hats": 0.8, "cymbals": 1.2, "percussion": 1.5}
 
