@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.image
@@ -136,7 +137,7 @@ def library(tmp_path: Path) -> Path:
     return folder
 
 
-def write_manifest(folder: Path, rows: list[tuple[object, ...]]) -> None:
+def write_manifest(folder: Path, rows: Sequence[tuple[object, ...]]) -> None:
     with (folder / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([MANIFEST_COLUMNS, *rows])
 
