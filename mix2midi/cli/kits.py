@@ -90,17 +90,17 @@ def cluster_command(
     ],
     library: Annotated[
         Path | None,
-        typer.Option("--library", metavar="LIBRARY", help="Learn from this library, not from synthetic drums."),
+        typer.Option("--library", metavar="LIBRARY", help="Learn from this library, not from what is shipped."),
     ] = None,
 ) -> None:
     """Sort unlabelled one-shots by their sound, and list those to listen to."""
     from collections import Counter
 
     from mix2midi.transcription.training.kit_check.clusters import sort_one_shots
-    from mix2midi.transcription.training.kit_check.labelled import sounds_of_library, sounds_of_machines
+    from mix2midi.transcription.training.kit_check.labelled import shipped_sounds, sounds_of_library
     from mix2midi.transcription.training.kit_check.sorted_folder import write_sorting
 
-    sorting = sort_one_shots(folder, sounds_of_machines() if library is None else sounds_of_library(library))
+    sorting = sort_one_shots(folder, shipped_sounds() if library is None else sounds_of_library(library))
     write_sorting(sorting, output)
     for (family, cluster, piece), count in sorted(
         Counter((s.family, s.cluster, s.piece) for s in sorting.samples).items()

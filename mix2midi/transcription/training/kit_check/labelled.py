@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from mix2midi.drums import PIECES_BY_KEY
 from mix2midi.errors import AudioError
+from mix2midi.files import atomic_write
 from mix2midi.transcription.training.kit_import.library import trim_hit
 from mix2midi.transcription.training.kit_import.source import read_recording
 from mix2midi.transcription.training.kits import KitLibrary
 from mix2midi.transcription.training.sample_features import Features, sample_features
 from mix2midi.transcription.training.synthesis import synthesise_kit
 
-#: Drum machines that are synthesised where there is no library to learn from.
-_MACHINES = 30
+#: Features of the library that the shipped transcriber was trained on (the model card lists its kits), for whoever has
+#: no library; `python -m mix2midi.transcription.training.kit_check LIBRARY` makes it.
+SHIPPED_SOUNDS = Path(__file__).parent / "known_sounds.npz"
 _NEIGHBOURS = 5
 
 
@@ -114,8 +116,29 @@ def sounds_of_library(folder: Path) -> LabelledSounds:
     return _labelled(sounds)
 
 
-def sounds_of_machines(seed: int = 0, machines: int = _MACHINES) -> LabelledSounds:
-    """Sounds of random drum machines, for whoever has no library."""
+def shipped_sounds() -> LabelledSounds:
+    """Sounds that come with the package, as features only."""
+    with np.load(SHIPPED_SOUNDS) as arrays:
+        return LabelledSounds(arrays["features"].astype(np.float64), arrays["pieces"], arrays["kits"])
+
+
+def save_sounds(sounds: LabelledSounds, path: Path) -> None:
+    """Write features and labels in the way that `shipped_sounds` reads.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    with atomic_write(path) as temporary:
+        # Half precision is finer than a hundredth of a decibel where it matters.
+        np.savez_compressed(
+            temporary, features=sounds.features.astype(np.float16), pieces=sounds.pieces, kits=sounds.kits
+        )
+
+
+def sounds_of_machines(seed: int = 0, machines: int = 30) -> LabelledSounds:
+    """Sounds of random drum machines: labelled sounds without any file, but no teacher for acoustic drums."""
     rng = np.random.default_rng(seed)
     return _labelled(
         (sample_features(layer.audio), piece, f"machine {number}")
