@@ -280,9 +280,19 @@ def test_drum_presets_of_a_soundfont(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(OptionError, match="fluidsynth, which is not installed"):
         read_source(path)
-    write_soundfont(path, [("Piano", 0, 0)])
+    write_soundfont(path, [("Piano", 0, 0), ("SFX", 56, 128)])
     with pytest.raises(OptionError, match="no drum kit in this soundfont"):
         read_source(path)
+
+
+def test_timpani_are_no_toms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "font.sf2"
+    write_soundfont(path, [("Standard", 0, 128), ("Orchestra", 48, 128)])
+    monkeypatch.setattr(shutil, "which", lambda name: "/bin/fluidsynth")
+    standard, orchestra = read_source(path)
+    assert {43, 49} <= {sample.note for sample in standard.samples}
+    assert {36, 38} <= {sample.note for sample in orchestra.samples}
+    assert not {43, 49} & {sample.note for sample in orchestra.samples}
 
 
 @pytest.mark.skipif(shutil.which("fluidsynth") is None, reason="fluidsynth is not installed")

@@ -20,6 +20,8 @@ from mix2midi.transcription.training.kit_import.source import Recording, SourceK
 _RATE_HZ = 44100
 _DRUM_BANK = 128
 _DRUM_CHANNEL = 9
+#: Roland's GS and all who follow it: program 56 holds applause and gunshots, and 48 has timpani where toms are.
+_EFFECTS_KIT, _ORCHESTRA_KIT, _TIMPANI = 56, 48, range(41, 54)
 #: Which layers a soundfont has cannot be heard beforehand; `library` drops those that are one sample at two levels.
 VELOCITIES = (40, 80, 120)
 _SLOT_S = 4.0  # for each hit, ringing included
@@ -38,7 +40,7 @@ def read_soundfont(path: Path) -> list[SourceKit]:
     OptionError
         It is no soundfont, holds no drum kits, or fluidsynth is not installed.
     """
-    presets = drum_presets(path)
+    presets = [(program, name) for program, name in drum_presets(path) if program != _EFFECTS_KIT]
     if not presets:
         raise OptionError(f"{path}: no drum kit in this soundfont (no preset in bank 128)")
     if shutil.which("fluidsynth") is None:
@@ -48,6 +50,7 @@ def read_soundfont(path: Path) -> list[SourceKit]:
         samples = [
             SourceSample(f"{name}: note {note}", note, velocity, partial(_read_hit, path, program, note, velocity))
             for note, velocity in _ORDERS
+            if program != _ORCHESTRA_KIT or note not in _TIMPANI
         ]
         kits.append(SourceKit(f"{path.stem}_{program}", path.name, None, samples))
     return kits
