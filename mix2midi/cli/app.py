@@ -15,6 +15,7 @@ from mix2midi.cli import convert, evaluate, train
 from mix2midi.cli.convert import convert_command
 from mix2midi.cli.evaluate import evaluate_command
 from mix2midi.cli.group import CommandGroup, PanelCommand
+from mix2midi.cli.kits import kits_app
 from mix2midi.cli.models import models_app
 from mix2midi.cli.train import train_command, tune_command, validation_songs_command
 
@@ -32,6 +33,7 @@ app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None,
 for _name, _function, _examples in COMMANDS:
     app.command(_name, cls=PanelCommand, epilog=_examples)(_function)
 app.add_typer(models_app, name="models")
+app.add_typer(kits_app, name="kits")
 
 
 def _print_version(wanted: bool) -> None:

@@ -13,7 +13,8 @@ TRAIN_EXAMPLES = """\
 Examples:
   mix2midi train mix2midi/configs/transcriber.yaml --data data/ --run runs/first
   mix2midi train recipe.yaml --data data/ --run runs/first --steps 500     try a recipe
-The same command again takes up a run that was stopped.
+  mix2midi train --kit my-samples/ -o mine.safetensors                     the shipped weights, tuned to your drums
+The same command again takes up a run that was stopped. `mix2midi song.mp3 --weights mine.safetensors` uses the result.
 """
 TUNE_EXAMPLES = """\
 Examples:
@@ -30,7 +31,7 @@ DataFolder = Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder 
 
 
 def train_command(
-    recipe: RecipeFile,
+    recipe: Annotated[Path | None, typer.Argument(metavar="RECIPE", help="Training recipe (YAML).")] = None,
     data: DataFolder = Path("data"),
     run: Annotated[
         Path, typer.Option("--run", metavar="DIR", help="Folder of the run: checkpoint, log, weights.")
@@ -41,18 +42,36 @@ def train_command(
     initial_weights: Annotated[
         Path | None, typer.Option("--from", metavar="WEIGHTS", help="Start from these weights, not from chance.")
     ] = None,
+    kit: Annotated[
+        Path | None,
+        typer.Option("--kit", metavar="SOURCE", help="Your own drums: one-shots, a kit, or tracks with their MIDI."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Weights tuned to the drums of --kit.")
+    ] = None,
     device: options.DeviceName = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Train the transcriber from a recipe; a run that was stopped is taken up again."""
+    """Train the transcriber from a recipe, or tune it to your own drums with --kit."""
     from mix2midi.device import resolve_device
-    from mix2midi.transcription.training.train import train
 
     def report(line: dict[str, object]) -> None:
         if not quiet:
             typer.echo("  ".join(f"{name} {value}" for name, value in line.items() if value != ""), err=True)
 
     where = resolve_device(device)
+    if kit is not None:
+        from mix2midi.pipeline.own_drums import learn_own_drums
+
+        if output is None or recipe is not None:
+            raise typer.BadParameter("--kit goes with -o FILE and without a recipe")
+        tuned = learn_own_drums(kit, output, data, weights=initial_weights, steps=steps, device=where, report=report)
+        typer.echo("\n".join([*tuned.lines(), str(output)]))
+        return
+    from mix2midi.transcription.training.train import train
+
+    if recipe is None or output is not None:
+        raise typer.BadParameter("give a recipe and --run, or your own drums with --kit and -o")
     typer.echo(train(recipe, data, run, device=where, steps=steps, initial_weights=initial_weights, report=report))
 
 

@@ -21,6 +21,18 @@ from mix2midi.drums import piece_of_note
 from mix2midi.errors import OptionError
 
 RATE_HZ = 44100
+#: Columns of a library's manifest.
+MANIFEST_COLUMNS = (
+    "kit",
+    "file",
+    "gm_note",
+    "layer_velocity",
+    "n_layers",
+    "peak_db",
+    "duration_s",
+    "source",
+    "licence",
+)
 #: The attack is where the sample first comes within this of its peak; what lies before is trimmed off.
 ATTACK_BELOW_PEAK_DB = 26.0
 _LEAD_IN_SAMPLES = 8
@@ -71,16 +83,12 @@ class KitLibrary:
     """
 
     def __init__(self, folder: Path, left_out: Iterable[str] = (), only: Iterable[str] | None = None) -> None:
-        manifest = folder / "manifest.csv"
-        if not manifest.is_file():
-            raise OptionError(f"{manifest}: no such file; a kit library has a manifest.csv")
         excluded, wanted = set(left_out), None if only is None else set(only)
-        with manifest.open(newline="", encoding="utf-8") as file:
-            rows = [
-                row
-                for row in csv.DictReader(file)
-                if row["kit"] not in excluded and (wanted is None or row["kit"] in wanted)
-            ]
+        rows = [
+            row
+            for row in read_manifest(folder)
+            if row["kit"] not in excluded and (wanted is None or row["kit"] in wanted)
+        ]
         self.instruments = _group_instruments(folder, rows)
         if not self.instruments:
             raise OptionError(f"{folder}: no drum left in this kit library; check the names of the kits")
@@ -89,6 +97,25 @@ class KitLibrary:
         for instrument in self.instruments:
             self.by_piece.setdefault(instrument.piece, []).append(instrument)
             self.by_kit.setdefault(instrument.kit, {}).setdefault(instrument.piece, []).append(instrument)
+
+
+def read_manifest(folder: Path) -> list[dict[str, str]]:
+    """Rows of a library's manifest, by `MANIFEST_COLUMNS`.
+
+    Raises
+    ------
+    OptionError
+        There is no manifest, or it lacks a column.
+    """
+    manifest = folder / "manifest.csv"
+    if not manifest.is_file():
+        raise OptionError(f"{manifest}: no such file; a kit library has a manifest.csv")
+    with manifest.open(newline="", encoding="utf-8") as file:
+        table = csv.DictReader(file)
+        missing = [column for column in MANIFEST_COLUMNS if column not in (table.fieldnames or ())]
+        if missing:
+            raise OptionError(f"{manifest}: no column {missing[0]!r}; a kit library's manifest has it")
+        return list(table)
 
 
 def _group_instruments(folder: Path, rows: list[dict[str, str]]) -> list[Instrument]:
@@ -120,14 +147,16 @@ def _read_one_shot(file: Path) -> NDArray[np.float32]:
     return trimmed / max(float(np.abs(trimmed).max()), 1e-9)
 
 
-def attack_sample(audio: NDArray[np.float32]) -> int:
+def attack_sample(audio: NDArray[np.float32], lead_in_samples: int = _LEAD_IN_SAMPLES) -> int:
     """Sample at which a one-shot begins to sound, a hair before it so that no click is cut in.
 
     Parameters
     ----------
     audio : ndarray [shape=(samples,)]
         One hit, at any level.
+    lead_in_samples : int
+        The hair; 0 for the attack itself.
     """
     magnitude = np.abs(audio)
     loud = magnitude >= magnitude.max() * 10.0 ** (-ATTACK_BELOW_PEAK_DB / 20.0)
-    return max(0, int(loud.argmax()) - _LEAD_IN_SAMPLES)
+    return max(0, int(loud.argmax()) - lead_in_samples)

@@ -56,6 +56,8 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(options, self.step)
         self.network.train()
+        if options.freeze_norms:
+            _freeze_norms(self.network)
         onset_loss, velocity_loss = self.losses(self.network, audio, hits)
         self.optimiser.zero_grad(set_to_none=True)
         (onset_loss + options.velocity_weight * velocity_loss).backward()
@@ -108,8 +110,12 @@ class Trainer:
         weights = load_weights(path)
         if weights.network.config != self.network.config:
             raise ModelError(f"{path}: weights of another network than the recipe's; leave them out to start anew")
-        for network in (self.network, self.average):
-            network.load_state_dict(weights.network.state_dict())
+        self.begin_with(weights.network)
+
+    def begin_with(self, network: DrumNetwork) -> None:
+        """Take the weights of a network of the same configuration."""
+        for own in (self.network, self.average):
+            own.load_state_dict(network.state_dict())
 
     def resume(self) -> bool:
         """Take up the checkpoint of the folder; False where there is none.
@@ -221,6 +227,12 @@ def _class_weight(options: OptimiserRecipe) -> Tensor:
     keys = [*(piece.key for piece in PIECES), *FAMILIES]
     # [1, row, 1], to be multiplied with [batch, row, frame]
     return torch.tensor([options.rare_weight.get(key, 1.0) for key in keys])[None, :, None]
+
+
+def _freeze_norms(network: DrumNetwork) -> None:
+    for module in network.modules():
+        if isinstance(module, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+            module.eval()
 
 
 def _follow(average: DrumNetwork, network: DrumNetwork, decay: float) -> None:

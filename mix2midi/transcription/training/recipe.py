@@ -83,6 +83,8 @@ class OptimiserRecipe:
         Standard deviation of the bump that a hit leaves in the target.
     positive_weight : float
         Weight of "there is a hit" against "there is none".
+    freeze_norms : bool
+        Keep the statistics of the batch normalisation: few sounds must not stand for all.
     rare_weight : mapping
         Factor on the loss of a piece or family by its key; 1 where it is not named.
     """
@@ -98,6 +100,7 @@ class OptimiserRecipe:
     target_width_frames: float = 1.4
     positive_weight: float = 3.0
     velocity_weight: float = 1.0
+    freeze_norms: bool = False
     rare_weight: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -74,7 +74,7 @@ class SliceRenderer:
         drums, heard = render_drums(rng, hits, kit, duration_s)
         hits, drums = hits.where(heard), drums[: self.samples]
         audio = self._produce(rng, view, drums, clip, company_start_s)
-        return _as_int16(rng, audio), self._hit_table(hits)
+        return to_int16(rng, audio), hit_table(hits, self.network, self.recipe.frames)
 
     def _draw_hits(self, rng: Generator, clip: Clip | None, duration_s: float) -> tuple[Hits, float]:
         """Hits of a stretch of a performance, at the tempo and on the beat of its company where that is known."""
@@ -111,14 +111,15 @@ class SliceRenderer:
             drums = separated(rng, drums, company) if view == "separated" else drums + company
         return produce(rng, drums, self.recipe.master_effects)
 
-    def _hit_table(self, hits: Hits) -> NDArray[np.float32]:
-        frames = (hits.onset_s * RATE_HZ - self.network.context_samples) / self.network.hop_length
-        inside = (frames > -2.0) & (frames < self.recipe.frames + 1.0)
-        table = np.stack([frames, hits.row.astype(np.float64), hits.velocity], axis=1)[inside]
-        return table.astype(np.float32)
+
+def hit_table(hits: Hits, network: NetworkConfig, frames: int) -> NDArray[np.float32]:
+    """Frame, row and velocity of the hits of a slice that begins `network.context_samples` before frame 0."""
+    frame = (hits.onset_s * RATE_HZ - network.context_samples) / network.hop_length
+    inside = (frame > -2.0) & (frame < frames + 1.0)
+    return np.stack([frame, hits.row.astype(np.float64), hits.velocity], axis=1)[inside].astype(np.float32)
 
 
-def _as_int16(rng: Generator, audio: NDArray[np.float32]) -> NDArray[np.int16]:
+def to_int16(rng: Generator, audio: NDArray[np.float32]) -> NDArray[np.int16]:
     """At the level that the transcriber brings songs to, as far as one slice can tell."""
     level_db = float(rng.normal(0.0, 3.0)) - (float(rng.uniform(6.0, 24.0)) if rng.random() < 0.12 else 0.0)
     gain = reference_gain([window_levels_db(audio, RATE_HZ)]) * float(decibels_to_gain(level_db))

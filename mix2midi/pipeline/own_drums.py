@@ -1,0 +1,217 @@
+"""Somebody's own drums: weights tuned to them, and scores before and after on what was held out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mix2midi.audio import AUDIO_SUFFIXES, find_audio, read_audio
+from mix2midi.drums import FAMILIES, piece_of_note
+from mix2midi.errors import OptionError, OutputError
+from mix2midi.pipeline.references import read_reference, reference_of
+from mix2midi.scores import Scores, pool_scores, score_notes
+from mix2midi.transcription.peaks import pick_notes
+from mix2midi.transcription.transcriber import Transcriber
+from mix2midi.transcription.weights import Weights, load_weights, save_weights
+
+if TYPE_CHECKING:
+    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.transcription.training.own_drums import Excerpt, SliceSource
+    from mix2midi.transcription.training.performances import Performance
+    from mix2midi.transcription.training.recipe import Recipe
+
+OWN_DRUMS_RECIPE = Path(__file__).parents[1] / "configs" / "own_drums.yaml"
+_GENERAL_RECIPE = Path(__file__).parents[1] / "configs" / "transcriber.yaml"
+_SONGS = 8
+#: Shorter recordings cannot be parted into one piece to learn from and one to judge by.
+_MIN_RECORDING_S = 8.0
+_PRIVATE = "for the owner's use"
+
+
+@dataclass(frozen=True)
+class OwnDrums:
+    """What to learn from and what to judge by."""
+
+    sources: Sequence[SliceSource]
+    held_out: Sequence[Excerpt]
+
+
+@dataclass(frozen=True)
+class TuningResult:
+    """Scores on the held-out excerpts."""
+
+    before: Scores
+    after: Scores
+
+    def lines(self) -> list[str]:
+        """F at 50 ms before and after, of all and of each family, as text."""
+        window_s = self.before.windows_s[0]
+        rows = [("all", self.before.overall, self.after.overall)]
+        rows += [(name, self.before.families[name], self.after.families[name]) for name in FAMILIES]
+        return ["held-out F   before   after    hits"] + [
+            f"{name:10s}   {_text(old.counts[window_s].f_measure)}    {_text(new.counts[window_s].f_measure)}"
+            f"   {old.counts[window_s].reference:5d}"
+            for name, old, new in rows
+        ]
+
+
+def _text(value: float) -> str:
+    return "  –  " if np.isnan(value) else f"{value:.3f}"
+
+
+def learn_own_drums(
+    source: Path,
+    output: Path,
+    data_folder: Path,
+    *,
+    weights: Path | None = None,
+    steps: int | None = None,
+    recipe_path: Path = OWN_DRUMS_RECIPE,
+    device: str = "cpu",
+    report: Callable[[dict[str, Any]], None] = lambda line: None,
+) -> TuningResult:
+    """Tune weights to the drums of one kit, and score them before and after.
+
+    Parameters
+    ----------
+    source : Path
+        A folder of one-shots, a kit that `mix2midi kits import` reads, a kit library, or a folder of recordings of
+        drums alone with their MIDI beside them.
+    output : Path
+        Gets the tuned weights.
+    data_folder : Path
+        Other drums are mixed in from here, if it holds the kits of the shipped recipe.
+    weights : Path, optional
+        Where to start; the shipped ones by default.
+    steps : int, optional
+        Replaces the recipe's number.
+    recipe_path : Path
+        Recipe for the tuning.
+    device : str
+        A device that torch knows.
+    report : callable
+        Gets the step and its losses now and then.
+
+    Raises
+    ------
+    OptionError, AudioError
+        The drums cannot be used.
+    ModelError
+        The weights cannot be used.
+    OutputError
+        The result cannot be written.
+    """
+    from mix2midi.transcription.training.own_drums import tune_to
+    from mix2midi.transcription.training.recipe import load_recipe
+
+    if output.is_dir() or not output.resolve().parent.is_dir():
+        raise OutputError(f"{output}: name a file in a folder that exists, such as mine.safetensors")
+    loaded = load_weights(weights)
+    recipe = replace(load_recipe(recipe_path), network=loaded.network.config.to_dict())
+    if steps is not None:
+        recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    with tempfile.TemporaryDirectory(prefix="mix2midi-") as folder:
+        performances = _performances(data_folder)
+        drums = _read_drums(source, recipe, performances, Path(folder))
+        before = score_excerpts(loaded, drums.held_out, device)
+        general = _general(recipe, data_folder, performances)
+        tuned = tune_to(loaded, recipe, drums.sources, general, Path(folder), device, report)
+    save_weights(tuned, output)
+    return TuningResult(before, score_excerpts(tuned, drums.held_out, device))
+
+
+def score_excerpts(weights: Weights, excerpts: Sequence[Excerpt], device: str = "cpu") -> Scores:
+    """Scores of weights on excerpts, pooled."""
+    transcriber = Transcriber(weights, device)
+    return pool_scores(
+        score_notes(excerpt.notes, pick_notes(transcriber.heat_map(excerpt.audio), transcriber.picking))
+        for excerpt in excerpts
+    )
+
+
+def _read_drums(source: Path, recipe: Recipe, performances: list[Performance], folder: Path) -> OwnDrums:
+    from mix2midi.transcription.network import NetworkConfig
+    from mix2midi.transcription.training.own_drums import (
+        RecordedSlices,
+        held_out_songs,
+        kit_slices,
+        split_recordings,
+    )
+
+    recordings = _read_recordings(source)
+    if recordings:
+        learnt, held_out = split_recordings(recordings)
+        network = NetworkConfig(**recipe.network)
+        return OwnDrums([RecordedSlices(learnt, network, recipe.slices.frames, recipe.seed)], held_out)
+    library = _read_kit(source, folder)
+    return OwnDrums([kit_slices(recipe, library, performances)], held_out_songs(library, _SONGS))
+
+
+def _read_kit(source: Path, folder: Path) -> KitLibrary:
+    from mix2midi.transcription.training.kit_import.formats import read_source
+    from mix2midi.transcription.training.kit_import.library import extend_library
+    from mix2midi.transcription.training.kits import KitLibrary
+
+    if (source / "manifest.csv").is_file():
+        return KitLibrary(source)
+    kits = read_source(source)
+    if len(kits) > 1:
+        names = ", ".join(kit.name for kit in kits[:8])
+        raise OptionError(f"{source}: holds {len(kits)} kits ({names}); import one and name its library")
+    extend_library(folder / "own", kits, _PRIVATE)  # the licence stays on this machine, as the samples do
+    return KitLibrary(folder / "own")
+
+
+def _read_recordings(source: Path) -> list[Excerpt]:
+    """Recordings in a folder that have their notes beside them."""
+    if not source.is_dir() or not any(path.suffix.lower() in AUDIO_SUFFIXES for path in source.rglob("*")):
+        return []
+    pairs = [(audio, reference_of(audio)) for audio in find_audio([source])]
+    found = [_read_recording(audio, reference) for audio, reference in pairs if reference is not None]
+    if any(len(excerpt.audio) < _MIN_RECORDING_S * 44100 for excerpt in found):
+        raise OptionError(f"{source}: recordings must last {_MIN_RECORDING_S:g} s at least; leave the shorter ones out")
+    return found
+
+
+def _read_recording(audio: Path, reference: Path) -> Excerpt:
+    from mix2midi.transcription.training.drum_track import Hits
+    from mix2midi.transcription.training.kits import RATE_HZ
+    from mix2midi.transcription.training.own_drums import Excerpt
+    from mix2midi.transcription.training.performances import ROW_OF_PIECE
+
+    samples = read_audio(audio, RATE_HZ, mono=True)[0]
+    truth = read_reference(reference)
+    if not (truth.knows_pieces and truth.knows_velocities):
+        raise OptionError(f"{reference}: has no pieces and velocities; give a MIDI file of what was played")
+    hits = [
+        (note.onset_s, ROW_OF_PIECE[piece.key], note.velocity)
+        for note in sorted(truth.notes)
+        if (piece := piece_of_note(note.note)) is not None
+    ]
+    table = np.array(hits, dtype=np.float64).reshape(-1, 3)
+    return Excerpt(samples, Hits(table[:, 0], table[:, 1].astype(np.int64), table[:, 2]))
+
+
+def _performances(data_folder: Path) -> list[Performance]:
+    from mix2midi.transcription.training.performances import load_grooves
+    from mix2midi.transcription.training.recipe import load_recipe
+
+    archive = data_folder / load_recipe(_GENERAL_RECIPE).data.grooves
+    return load_grooves(archive, "train") if archive.is_file() else []
+
+
+def _general(recipe: Recipe, data_folder: Path, performances: list[Performance]) -> SliceSource | None:
+    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.transcription.training.own_drums import kit_slices
+    from mix2midi.transcription.training.recipe import load_recipe
+
+    data = load_recipe(_GENERAL_RECIPE).data
+    folder = data_folder / data.kits
+    if not (folder / "manifest.csv").is_file():
+        return None
+    return kit_slices(replace(recipe, seed=recipe.seed + 1), KitLibrary(folder, data.left_out_kits), performances)

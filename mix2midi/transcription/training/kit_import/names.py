@@ -1,0 +1,102 @@
+"""Which drum a file or an instrument is, by its name: "BD 909", "HiHatOpen_02", "Floor Tom (16 inch)"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from mix2midi.drums import PIECES_BY_KEY, piece_of_note
+
+#: A tom of which nobody says whether it is high or low; `library` decides by pitch.
+ANY_TOM = -1
+_RIM_SHOT_NOTE = 40  # General MIDI's second snare
+
+_WORD_BORDERS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
+_NO_SINGLE_HIT = re.compile(r"loop|groove|break ?beat|\bfill|\b(rolls?|flams?|drags?|rev|reversed?|chokes?|swells?)\b")
+_HAT = r"(hats?\b|\b[cop]?hh[cop]?\b|cymbal (closed|open|pedal))"
+_TOM = r"(?<!cus)(?<!bot)(?<!phan)(?<!\ba)(?<!s)tom(?!p)|\bfloor\b|\b[hml]t\b"
+#: The first pattern that is found decides.
+_RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
+    (drum, re.compile(pattern))
+    for drum, pattern in (
+        ("cowbell", r"cow ?b|\bcb\b"),
+        ("tambourine", r"tambo?u?r|\btamb?\b"),
+        ("clap", r"clap|\bcp\b"),
+        (_RIM_SHOT_NOTE, r"(snare|\bsn?r?d?\b).*rim ?shot|rim ?shot.*snare"),
+        ("side_stick", r"(side|cross|x) ?stick|\brim|rim ?(shot|click)|\brs\b"),
+        ("pedal_hat", rf"{_HAT}.*(pedal|foot|chick|\bpd\b)|(pedal|foot).*{_HAT}|\b(hhp|phh)\b|cymbal pedal"),
+        ("open_hat", rf"{_HAT}.*(open|half|semi|loose|slosh|\bop\b)|(open|half|semi|loose).*{_HAT}|\b(hho|ohh?)\b"),
+        ("closed_hat", rf"{_HAT}|\bch\b"),
+        ("high_tom", rf"({_TOM}).*\b(high|hi|small)\b|(\b(high|hi|small)|high) ?({_TOM})|\bht\b"),
+        ("low_tom", rf"({_TOM}).*\b(low|lo|large|floor)\b|(\b(low|lo|large)|low) ?({_TOM})|\b(floor|lt)\b|floor ?tom"),
+        ("mid_tom", rf"({_TOM}).*\b(mid|middle|medium)\b|(mid|middle|medium) ?({_TOM})|\bmt\b"),
+        (ANY_TOM, _TOM),
+        ("bell", r"(ride|crash|cymbal|cup|paiste|zildjian|sabian|meinl).*bell|bell.*ride|^bell( \d+)*$"),
+        ("china", r"china"),
+        ("splash", r"splash"),
+        ("crash", r"crash"),
+        ("ride", r"\bride|ride\b|\brd\b"),
+        ("crash", r"cymb|\b(cy|cym|cr)\b"),
+        ("snare", r"snare|\b(sn|snr|sd)\b"),
+        ("kick", r"kick|\b(kik|bd|kd)\b|bass ?drum|drum bass|\bk ?drum"),
+        ("side_stick", r"\b(stick|ss)\b"),
+    )
+)
+
+
+def note_of_name(name: str) -> int | None:
+    """General MIDI note of the drum that a name means.
+
+    Parameters
+    ----------
+    name : str
+        Of a file (without its suffix), a folder or an instrument.
+
+    Returns
+    -------
+    int or None
+        `ANY_TOM` for a tom without a size; None where the name tells no drum of `mix2midi.drums.PIECES`, or says that
+        the sample is more than one hit.
+    """
+    words = re.sub(r"[\W_]+", " ", _WORD_BORDERS.sub(" ", name)).strip().lower()
+    if _NO_SINGLE_HIT.search(words):
+        return None
+    drum = next((drum for drum, pattern in _RULES if pattern.search(words)), None)
+    return PIECES_BY_KEY[drum].note if isinstance(drum, str) else drum
+
+
+def settle_notes(named: Sequence[tuple[str, int | None]]) -> list[int | None]:
+    """Notes of all instruments of a kit, of whose names and MIDI notes some tell nothing and some are wrong.
+
+    Names are believed first. The kit's own notes stand in where a name tells nothing, if most of those whose names
+    do tell something agree with them: many kits number their instruments from 36 up, whatever they are.
+
+    Parameters
+    ----------
+    named : sequence of (name, note or None)
+
+    Returns
+    -------
+    list of int or None
+        As from `note_of_name`, in the order of `named`.
+    """
+    by_name = [note_of_name(name) for name, _ in named]
+    believed = _are_credible((told, note) for told, (_, note) in zip(by_name, named, strict=True))
+    return [_known(note) if told is None and believed else told for told, (_, note) in zip(by_name, named, strict=True)]
+
+
+def _are_credible(pairs: Iterable[tuple[int | None, int | None]]) -> bool:
+    stated = [(told, note) for told, note in pairs if note is not None]
+    judged = [_same_family(told, note) for told, note in stated if told is not None]
+    if judged:
+        return sum(judged) > len(judged) / 2
+    return len({_known(note) for _, note in stated} - {None}) >= min(3, len(stated))
+
+
+def _same_family(told: int, note: int) -> bool:
+    expected = "toms" if told == ANY_TOM else getattr(piece_of_note(told), "family", None)
+    return getattr(piece_of_note(note), "family", None) == expected
+
+
+def _known(note: int | None) -> int | None:
+    return note if note is not None and piece_of_note(note) is not None else None

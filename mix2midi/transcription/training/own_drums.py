@@ -1,0 +1,211 @@
+"""Tuning trained weights to somebody's own drums without forgetting all others.
+
+Three things keep the rest: other kits in half of the slices where there are any, statistics of the normalisation that
+stay as they are, and the mean of old and new weights in the end (M. Wortsman et al., "Robust fine-tuning of zero-shot
+models", CVPR 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mix2midi.drums import PIECES
+from mix2midi.notes import DrumNote
+from mix2midi.transcription.network import NetworkConfig
+from mix2midi.transcription.training.drum_kit import plain_kit
+from mix2midi.transcription.training.drum_track import Hits, cut_hits, render_drums
+from mix2midi.transcription.training.kits import RATE_HZ, KitLibrary
+from mix2midi.transcription.training.patterns import generate_pattern
+from mix2midi.transcription.training.performances import Performance
+from mix2midi.transcription.training.recipe import Recipe
+from mix2midi.transcription.training.slices import MAX_HITS, SliceRenderer, hit_table, to_int16
+from mix2midi.units import unit_to_velocity
+
+if TYPE_CHECKING:
+    from mix2midi.transcription.weights import Weights
+
+#: Share of the tuned weights in the mean of old and new.
+NEW_SHARE = 0.5
+#: Last part of each recording, which is kept for judging.
+HELD_OUT_SHARE = 0.25
+_HELD_OUT_SEED = 8_000_001
+_SONG_S = 20.0
+_GENERAL_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Drums with what was played.
+
+    Attributes
+    ----------
+    audio : ndarray [shape=(samples,), float32]
+        Mono at `kits.RATE_HZ`.
+    hits : Hits
+        From the start of the audio.
+    """
+
+    audio: NDArray[np.float32]
+    hits: Hits
+
+    @property
+    def notes(self) -> list[DrumNote]:
+        """The hits as notes."""
+        velocities = unit_to_velocity(self.hits.velocity / 127.0)
+        return [
+            DrumNote(float(onset_s), PIECES[row].note, int(velocity))
+            for onset_s, row, velocity in zip(self.hits.onset_s, self.hits.row, velocities, strict=True)
+        ]
+
+    def part(self, start: int, stop: int) -> Excerpt:
+        """From one sample to another; what is not there is silence."""
+        audio = np.zeros(stop - start, dtype=np.float32)
+        inside = self.audio[max(0, start) : max(0, stop)]
+        audio[max(0, -start) : max(0, -start) + len(inside)] = inside
+        onset_s = self.hits.onset_s - start / RATE_HZ
+        hits = Hits(onset_s, self.hits.row, self.hits.velocity)
+        return Excerpt(audio, hits.where((onset_s >= 0) & (onset_s < len(audio) / RATE_HZ)))
+
+
+class SliceSource(Protocol):
+    """Whatever renders slices by number."""
+
+    def render(self, number: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """Audio and hits, as `slices.SliceRenderer.render` returns them."""
+
+
+@dataclass(frozen=True)
+class RecordedSlices:
+    """Slices cut from recordings."""
+
+    recordings: Sequence[Excerpt]
+    network: NetworkConfig
+    frames: int
+    seed: int
+
+    def render(self, number: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+        """A stretch of one recording, at a level that varies a little."""
+        rng = np.random.default_rng([self.seed, number])
+        recording = self.recordings[int(rng.integers(len(self.recordings)))]
+        samples = self.frames * self.network.hop_length + 2 * self.network.context_samples
+        start = int(rng.integers(-samples // 4, max(1, len(recording.audio) - samples // 2)))
+        part = recording.part(start, start + samples)
+        return to_int16(rng, part.audio), hit_table(part.hits, self.network, self.frames)
+
+
+def kit_slices(recipe: Recipe, library: KitLibrary, performances: list[Performance]) -> SliceRenderer:
+    """Slices played on a kit: from patterns, and from performances where there are any."""
+    share = 0.5 if performances else 1.0
+    slices = replace(recipe.slices, pattern_share=share)
+    return SliceRenderer(slices, NetworkConfig(**recipe.network), library, performances, None, recipe.seed)
+
+
+def split_recordings(recordings: Sequence[Excerpt]) -> tuple[list[Excerpt], list[Excerpt]]:
+    """First parts to learn from, and last parts to judge by."""
+    borders = [round(len(recording.audio) * (1.0 - HELD_OUT_SHARE)) for recording in recordings]
+    pairs = list(zip(recordings, borders, strict=True))
+    return [r.part(0, border) for r, border in pairs], [r.part(border, len(r.audio)) for r, border in pairs]
+
+
+def held_out_songs(library: KitLibrary, songs: int) -> list[Excerpt]:
+    """The kit as it is, without effects, playing parts that training does not draw."""
+    found = []
+    for number in range(songs):
+        rng = np.random.default_rng([_HELD_OUT_SEED, number])
+        performance = generate_pattern(rng, bars=16)
+        hits = cut_hits(performance, _SONG_S, speed=1.0, start_s=0.0)
+        hits = hits.where(hits.onset_s >= 0.0)
+        audio, heard = render_drums(rng, hits, plain_kit(library), _SONG_S)
+        peak = max(float(np.abs(audio).max()), 1e-9)
+        found.append(Excerpt((0.9 / peak * audio).astype(np.float32), hits.where(heard)))
+    return found
+
+
+def tune_to(
+    weights: Weights,
+    recipe: Recipe,
+    own: Sequence[SliceSource],
+    general: SliceSource | None,
+    folder: Path,
+    device: str = "cpu",
+    report: Callable[[dict[str, Any]], None] = lambda line: None,
+    new_share: float = NEW_SHARE,
+) -> Weights:
+    """Tune weights to somebody's drums.
+
+    Parameters
+    ----------
+    weights : Weights
+        Stay as they are.
+    recipe : Recipe
+        Its network must be that of the weights.
+    own : sequence of SliceSource
+        Slices of the drums to be learnt.
+    general : SliceSource, optional
+        Slices of other drums, which make up half.
+    folder : Path
+        For temporary files.
+    device : str
+        A device that torch knows.
+    report : callable
+        Gets the step and its losses now and then.
+    new_share : float
+        Share of the tuned weights in the result, 0 to 1.
+
+    Returns
+    -------
+    Weights
+        With the picking of the old ones.
+    """
+    from mix2midi.transcription.training.loop import Trainer, slices_of_step
+
+    trainer = Trainer(recipe, folder, device)
+    trainer.begin_with(weights.network)
+    slices: list[tuple[NDArray[np.int16], NDArray[np.float32]]] = []
+    every = max(1, recipe.optimiser.steps // 10)
+    while trainer.step < recipe.optimiser.steps:
+        numbers, ready = slices_of_step(recipe, trainer.step)
+        slices += [_mixed(recipe.seed, number, own, general) for number in range(len(slices), ready)]
+        onset_loss, velocity_loss = trainer.learn(*_batch([slices[number] for number in numbers]))
+        if trainer.step % every == 0:
+            report({"step": trainer.step, "loss_onset": round(onset_loss, 4), "loss_velocity": round(velocity_loss, 4)})
+    return _mean(weights, trainer.average.to("cpu"), new_share, recipe.optimiser.steps)
+
+
+def _mixed(
+    seed: int, number: int, own: Sequence[SliceSource], general: SliceSource | None
+) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    rng = np.random.default_rng([seed, number, 2])
+    if general is not None and rng.random() < _GENERAL_SHARE:
+        return general.render(number)
+    return own[int(rng.integers(len(own)))].render(number)
+
+
+def _batch(
+    slices: Sequence[tuple[NDArray[np.int16], NDArray[np.float32]]],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    audio = np.stack([audio for audio, _ in slices]).astype(np.float32) / np.float32(32767.0)
+    hits = np.full((len(slices), MAX_HITS, 3), -1.0, dtype=np.float32)
+    for row, (_, own) in zip(hits, slices, strict=True):
+        row[: len(own)] = own[:MAX_HITS]
+    return audio, hits
+
+
+def _mean(weights: Weights, tuned: Any, new_share: float, steps: int) -> Weights:
+    from copy import deepcopy
+
+    network = deepcopy(weights.network)
+    old = weights.network.state_dict()
+    state = {
+        key: old[key].lerp(value, new_share) if value.dtype.is_floating_point else old[key]
+        for key, value in tuned.state_dict().items()
+    }
+    network.load_state_dict(state)
+    notes = {**weights.notes, "own_drums": {"steps": steps, "new_share": new_share}}
+    return replace(weights, network=network.eval(), notes=notes)

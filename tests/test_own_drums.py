@@ -1,0 +1,217 @@
+"""Tuning to one's own drums: the tiny network, a few steps, and what must hold whatever the drums are."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from mix2midi.drums import FAMILIES
+from mix2midi.errors import AudioError, ModelError, OptionError, OutputError
+from mix2midi.notes import Transcription
+from mix2midi.pipeline.own_drums import OWN_DRUMS_RECIPE, learn_own_drums
+from mix2midi.postprocess import write_midi
+from mix2midi.transcription.training.drum_track import Hits
+from mix2midi.transcription.training.kits import KitLibrary
+from mix2midi.transcription.training.own_drums import (
+    Excerpt,
+    RecordedSlices,
+    held_out_songs,
+    kit_slices,
+    split_recordings,
+    tune_to,
+)
+from mix2midi.transcription.training.recipe import Recipe, load_recipe
+from mix2midi.transcription.weights import load_weights
+from tests.networks import TINY
+from tests.sounds import RATE_HZ, one_shot, write_grooves, write_library
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "slices: {frames: 344, first: 4, window: 8, fresh_per_step: 1.0,\n"
+        "  views: {clean: 1.0, mix: 0.0, separated: 0.0}}\n"
+        "optimiser: {batch_size: 2, steps: 3, learning_rate: 0.003, warmup_steps: 1, freeze_norms: true}\n"
+    )
+    return path
+
+
+@pytest.fixture
+def one_shots(tmp_path: Path) -> Path:
+    folder = tmp_path / "my-samples"
+    folder.mkdir()
+    for name, frequency_hz in (("kick", 60), ("snare", 200), ("closed hat", 8000), ("crash", 5000)):
+        soundfile.write(folder / f"{name}.wav", one_shot(frequency_hz, 300), RATE_HZ)
+    return folder
+
+
+def tiny_recipe(path: Path) -> Recipe:
+    return replace(load_recipe(path), network=TINY.to_dict())
+
+
+def test_one_shots_are_learnt_and_scored(
+    one_shots: Path, tiny_weights: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    lines: list[dict[str, object]] = []
+    output = tmp_path / "mine.safetensors"
+    result = learn_own_drums(
+        one_shots, output, tmp_path / "no-data", weights=tiny_weights, recipe_path=recipe_file, report=lines.append
+    )
+    counts = [result.before.families[family].counts[0.05].reference for family in FAMILIES]
+    assert counts[FAMILIES.index("kick")] > 20 and counts[FAMILIES.index("toms")] == 0
+    assert counts == [result.after.families[family].counts[0.05].reference for family in FAMILIES]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert len(result.lines()) == 2 + len(FAMILIES)
+    old, new = load_weights(tiny_weights), load_weights(output)
+    assert new.network.config == old.network.config and new.picking == old.picking
+    assert new.notes["own_drums"]["steps"] == 3
+    assert any(not torch.equal(a, b) for a, b in zip(old.network.parameters(), new.network.parameters(), strict=True))
+    assert not list(tmp_path.glob("mix2midi-*")), "nothing is left beside the result"
+
+
+def test_normalisation_keeps_its_statistics(tiny_weights: Path, recipe_file: Path, tmp_path: Path) -> None:
+    library = KitLibrary(write_library(tmp_path / "kits", ("mine",)))
+    recipe, weights = tiny_recipe(recipe_file), load_weights(tiny_weights)
+    before = {key: value.clone() for key, value in weights.network.state_dict().items()}
+    tuned = tune_to(weights, recipe, [kit_slices(recipe, library, [])], None, tmp_path)
+    after = tuned.network.state_dict()
+    for key in before:
+        if key.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            assert torch.equal(before[key], after[key]), key
+    assert all(torch.equal(before[key], value) for key, value in weights.network.state_dict().items()), (
+        "input unchanged"
+    )
+
+
+def test_the_result_is_the_mean_of_old_and_tuned(tiny_weights: Path, recipe_file: Path, tmp_path: Path) -> None:
+    library = KitLibrary(write_library(tmp_path / "kits", ("mine",)))
+    recipe, weights = tiny_recipe(recipe_file), load_weights(tiny_weights)
+    own = [kit_slices(recipe, library, [])]
+    kept, half, new = (
+        tune_to(weights, recipe, own, None, tmp_path, new_share=share).network.state_dict() for share in (0.0, 0.5, 1.0)
+    )
+    old = weights.network.state_dict()
+    for key, value in old.items():
+        torch.testing.assert_close(kept[key], value)
+        if value.dtype.is_floating_point:
+            torch.testing.assert_close(half[key], (value + new[key]) / 2, rtol=1e-4, atol=1e-6)
+
+
+def test_other_kits_are_mixed_in_where_there_are_any(
+    one_shots: Path, tiny_weights: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    write_library(data / "kits")
+    write_grooves(data / "groove.zip")
+    alone, mixed = tmp_path / "alone.safetensors", tmp_path / "mixed.safetensors"
+    learn_own_drums(one_shots, alone, tmp_path / "none", weights=tiny_weights, recipe_path=recipe_file)
+    learn_own_drums(one_shots, mixed, data, weights=tiny_weights, recipe_path=recipe_file)
+    assert alone.read_bytes() != mixed.read_bytes()
+
+
+def test_held_out_rendering_is_the_same_each_time_and_true_to_the_sample(tmp_path: Path) -> None:
+    library = KitLibrary(write_library(tmp_path / "kits", ("mine",)))
+    first, again = held_out_songs(library, 2), held_out_songs(library, 2)
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one.audio, other.audio)
+        assert one.notes == other.notes and one.notes
+        start = round(one.notes[0].onset_s * RATE_HZ)
+        assert np.abs(one.audio[: max(0, start - 10)]).max(initial=0.0) < 1e-3
+        assert np.abs(one.audio[start : start + 400]).max() > 0.01
+    assert not np.array_equal(first[0].audio, first[1].audio)
+
+
+def recording(duration_s: float = 12.0) -> Excerpt:
+    """Kick and snare in turn, every half second."""
+    onset_s = np.arange(0.25, duration_s - 0.5, 0.5)
+    audio = np.zeros(round(duration_s * RATE_HZ), dtype=np.float32)
+    for index, time_s in enumerate(onset_s):
+        hit, start = one_shot((60, 200)[index % 2]), round(time_s * RATE_HZ)
+        audio[start : start + len(hit)] += hit[: len(audio) - start]
+    return Excerpt(audio, Hits(onset_s, np.arange(len(onset_s)) % 2, np.full(len(onset_s), 100.0)))
+
+
+def test_what_is_judged_by_is_never_learnt() -> None:
+    whole = recording()
+    (learnt,), (held_out,) = split_recordings([whole])
+    assert len(learnt.audio) == 3 * len(held_out.audio)
+    assert len(learnt.notes) + len(held_out.notes) == len(whole.notes)
+    np.testing.assert_array_equal(np.concatenate([learnt.audio, held_out.audio]), whole.audio)
+
+
+def test_slices_of_recordings_hold_their_hits(recipe_file: Path) -> None:
+    recipe = tiny_recipe(recipe_file)
+    source = RecordedSlices([recording()], TINY, recipe.slices.frames, seed=1)
+    for number in range(20):
+        audio, hits = source.render(number)
+        assert audio.shape == (recipe.slices.frames * TINY.hop_length + 2 * TINY.context_samples,)
+        for frame, _, velocity in hits:
+            start = round(float(frame) * TINY.hop_length) + TINY.context_samples
+            if 20 < start < len(audio) - 400:
+                before, after = np.abs(audio[start - 20 : start - 2]).max(), np.abs(audio[start : start + 400]).max()
+                assert after > 5 * before and velocity == 100
+        np.testing.assert_array_equal(audio, source.render(number)[0])
+
+
+def test_recordings_with_midi_are_learnt(tiny_weights: Path, recipe_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    take = recording()
+    soundfile.write(folder / "take.wav", take.audio, RATE_HZ)
+    write_midi(Transcription(take.notes, 12.0), folder / "take.mid")
+    result = learn_own_drums(
+        folder, tmp_path / "mine.safetensors", tmp_path / "none", weights=tiny_weights, recipe_path=recipe_file
+    )
+    assert result.before.overall.counts[0.05].reference == len(split_recordings([take])[1][0].notes)
+    soundfile.write(folder / "take.wav", take.audio[: 2 * RATE_HZ], RATE_HZ)
+    with pytest.raises(OptionError, match="recordings must last 8 s"):
+        learn_own_drums(folder, tmp_path / "x.safetensors", tmp_path / "none", weights=tiny_weights)
+
+
+def test_drums_that_cannot_be_used(one_shots: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="name a file"):
+        learn_own_drums(one_shots, tmp_path, tmp_path / "none", weights=tiny_weights)
+    with pytest.raises(ModelError, match="no such weights"):
+        learn_own_drums(one_shots, tmp_path / "x", tmp_path / "none", weights=tmp_path / "gone")
+    with pytest.raises(OptionError, match="no such file or folder"):
+        learn_own_drums(tmp_path / "gone", tmp_path / "x", tmp_path / "none", weights=tiny_weights)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AudioError, match="no audio"):
+        learn_own_drums(tmp_path / "empty", tmp_path / "x", tmp_path / "none", weights=tiny_weights)
+    assert not (tmp_path / "x").exists()
+
+
+def test_shipped_recipe_is_gentle() -> None:
+    recipe = load_recipe(OWN_DRUMS_RECIPE)
+    assert recipe.optimiser.freeze_norms and recipe.optimiser.steps <= 300
+
+
+@pytest.mark.parametrize("words", [["--kit", "x"], ["-o", "y"], [], ["recipe.yaml", "--kit", "x", "-o", "y"]])
+def test_wrong_combinations_are_refused(words: list[str]) -> None:
+    from typer.testing import CliRunner
+
+    from mix2midi.cli.app import app
+
+    result = CliRunner().invoke(app, ["train", *words])
+    assert result.exit_code == 2
+
+
+def test_command_line_and_use_of_the_result(one_shots: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    output = tmp_path / "mine.safetensors"
+    words = ["train", "--kit", one_shots, "-o", output, "--from", tiny_weights, "--steps", "1", "--data", tmp_path]
+    done = subprocess.run([sys.executable, "-m", "mix2midi", *map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("held-out F") and done.stdout.rstrip().endswith("mine.safetensors")
+    soundfile.write(tmp_path / "drums.wav", recording(3.0).audio, RATE_HZ)
+    words = ["--stem-only", tmp_path / "drums.wav", "--weights", output, "-q"]
+    used = subprocess.run([sys.executable, "-m", "mix2midi", *map(str, words)], capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
+    assert (tmp_path / "drums.mid").is_file()
