@@ -71,7 +71,7 @@ def tune(
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
     sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in inputs]
-    picking = calibrate_confidence(sets, choose_thresholds(sets, transcriber.picking, families))
+    picking = calibrate_confidence(sets, choose_thresholds(sets, transcriber.picking, families), families)
     loaded.network.to("cpu")
     save_weights(replace(loaded, picking=picking.to_dict()), output)
     return picking
@@ -121,7 +121,7 @@ def choose_thresholds(
     return replace(picking, thresholds={**picking.thresholds, **chosen})
 
 
-def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking) -> Picking:
+def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking, families: Sequence[str] = FAMILIES) -> Picking:
     """Turn activations into shares of hits that are right: an isotonic regression per family, each set counting alike.
 
     Zadrozny and Elkan, "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002.
@@ -131,6 +131,8 @@ def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking) -> Picking
     sets : sequence of TuningSet
     picking : Picking
         With the thresholds that will be used: hits below them never become notes.
+    families : sequence of str
+        Whose confidence is calibrated; the others keep what they have.
     """
     plain = replace(picking, certainty={})
     scores = [
@@ -140,8 +142,9 @@ def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking) -> Picking
         )
         for entry in sets
     ]
-    certainty = {family: _certainty([part.families[family].confidences for part in scores]) for family in FAMILIES}
-    return replace(picking, certainty={family: points for family, points in certainty.items() if points})
+    new = {family: _certainty([part.families[family].confidences for part in scores]) for family in families}
+    known = {family: points for family, points in picking.certainty.items() if family not in new}
+    return replace(picking, certainty={**known, **{family: points for family, points in new.items() if points}})
 
 
 def _certainty(parts: Sequence[NDArray[np.float64]]) -> list[tuple[float, float]]:
