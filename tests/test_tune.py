@@ -75,7 +75,29 @@ def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> 
     audio = np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32) * 0.1
     soundfile.write(tmp_path / "song.wav", audio, RATE_HZ)
     write_midi(Transcription([DrumNote(0.5, 38, 90)], 1.0), tmp_path / "song.mid")
-    picking = tune(tiny_weights, [tmp_path], tmp_path / "tuned.safetensors", [None])
+    picking = tune(tiny_weights, [tmp_path], tmp_path / "tuned.safetensors", [])
     tuned = load_weights(tmp_path / "tuned.safetensors")
     assert Picking.from_dict(tuned.picking) == picking
     assert tuned.network.config == load_weights(tiny_weights).network.config
+
+
+def test_folders_of_both_kinds_are_sets(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Songs that are folders with several audio files, and plain files with their MIDI, in one go."""
+    audio = np.random.default_rng(0).standard_normal(RATE_HZ // 2).astype(np.float32) * 0.1
+    (tmp_path / "real" / "song").mkdir(parents=True)
+    for name in ("real/song/drums.wav", "real/song/mix.wav"):
+        soundfile.write(tmp_path / name, audio, RATE_HZ)
+    (tmp_path / "real" / "song" / "class.txt").write_text("0.25 KD\n")
+    (tmp_path / "rendered").mkdir()
+    soundfile.write(tmp_path / "rendered" / "000.wav", audio, RATE_HZ)
+    write_midi(Transcription([DrumNote(0.25, 38, 90)], 0.5), tmp_path / "rendered" / "000.mid")
+    seen: list[int] = []
+
+    def watch(sets: list[TuningSet], picking: Picking, families: list[str]) -> Picking:
+        seen.extend(len(entry.references) for entry in sets)
+        return picking
+
+    monkeypatch.setattr("mix2midi.pipeline.tune.choose_thresholds", watch)
+    folders = [tmp_path / "real", tmp_path / "rendered"]
+    tune(tiny_weights, folders, tmp_path / "tuned.safetensors", ["drums.wav", "mix.wav"])
+    assert seen == [1, 1, 1]

@@ -81,7 +81,9 @@ def tune_command(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Weights with the new thresholds.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="NAME", help="File name of each song's audio; each name makes a set."),
+        typer.Option(
+            "--input", metavar="NAME", help="File name of the audio where a song is a folder; each name makes a set."
+        ),
     ] = None,
     families: Annotated[
         list[str] | None,
@@ -94,7 +96,7 @@ def tune_command(
     from mix2midi.drums import FAMILIES
     from mix2midi.pipeline.tune import tune
 
-    picking = tune(weights, folders, output, inputs or [None], families or FAMILIES, resolve_device(device))
+    picking = tune(weights, folders, output, inputs or [], families or FAMILIES, resolve_device(device))
     for curve, threshold in picking.thresholds.items():
         typer.echo(f"{curve:12s}{threshold:.2f}")
 

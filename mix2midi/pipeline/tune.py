@@ -41,7 +41,7 @@ def tune(
     weights: Path,
     folders: Sequence[Path],
     output: Path,
-    inputs: Sequence[str | None],
+    inputs: Sequence[str],
     families: Sequence[str] = FAMILIES,
     device: str = "cpu",
 ) -> Picking:
@@ -51,11 +51,11 @@ def tune(
     ----------
     weights : Path
     folders : sequence of Path
-        Each is a set of songs for each name in `inputs` that it has audio of.
+        Each is a set of songs for each name in `inputs` that it has audio of, or one set where it has none.
     output : Path
         Gets the weights with the new thresholds.
-    inputs : sequence of str or None
-        File names of the audio, see `mix2midi.pipeline.references.find_songs`.
+    inputs : sequence of str
+        File names of the audio, see `mix2midi.pipeline.references.find_songs`; may be empty.
     families : sequence of str
         Whose thresholds are chosen; the others keep those of the weights.
     device : str
@@ -70,11 +70,17 @@ def tune(
 
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
-    sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in inputs]
+    sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
     picking = calibrate_confidence(sets, choose_thresholds(sets, transcriber.picking, families), families)
     loaded.network.to("cpu")
     save_weights(replace(loaded, picking=picking.to_dict()), output)
     return picking
+
+
+def _inputs_of(folder: Path, inputs: Sequence[str]) -> list[str] | list[None]:
+    """The named files that a folder holds; None, for audio with a MIDI file of its name, where it holds none."""
+    held = [name for name in inputs if next(folder.rglob(name), None) is not None]
+    return held or [None]
 
 
 def _tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) -> TuningSet:
