@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mix2midi.drums import FAMILIES, PIECES, PIECES_BY_KEY
 from mix2midi.errors import OptionError
 from mix2midi.transcription import HeatMap, Picking, pick_notes
-from mix2midi.transcription.peaks import CURVES
+from mix2midi.transcription.peaks import CURVES, find_peaks
 
 HOP, RATE_HZ = 128, 44100
 ROWS = {piece.key: row for row, piece in enumerate(PIECES)}
@@ -67,6 +67,22 @@ def test_flams_stay_two_and_jitter_becomes_one() -> None:
 def test_pieces_of_a_family_compete() -> None:
     (note,) = pick_notes(drawn([("closed_hat", 100, 0.9), ("open_hat", 100, 0.3)]))
     assert note.name == "closed hi-hat"
+
+
+@settings(deadline=None)
+@given(
+    values=st.lists(st.integers(0, 40), min_size=1, max_size=200),
+    height=st.integers(1, 40),
+    distance=st.integers(1, 12),
+)
+def test_peaks_are_those_of_scipy(values: list[int], height: int, distance: int) -> None:
+    from scipy import signal
+
+    # Flat tops stay flat; else no two peaks are equal, as SciPy does not say which of them it keeps.
+    stretch = np.cumsum(np.diff(values, prepend=-1) != 0)
+    curve = (np.array(values) + 1e-4 * stretch).astype(np.float32)
+    expected = signal.find_peaks(np.pad(curve, 1), height=height, distance=distance)[0] - 1
+    assert find_peaks(curve, height, distance).tolist() == expected.tolist()
 
 
 def test_ghost_notes_must_be_surer_than_strokes() -> None:
