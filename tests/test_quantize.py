@@ -61,6 +61,12 @@ def test_a_second_pass_changes_nothing(notes, beats, options):
     assert [note.onset_s for note in twice] == pytest.approx([note.onset_s for note in once], abs=1e-6)
 
 
+def test_swung_sixteenths_need_no_hits_that_swing():
+    few = [DrumNote(0.0, KICK, 90), DrumNote(0.16, SNARE, 90), DrumNote(0.25, KICK, 90), DrumNote(1.0, KICK, 90)]
+    moved = quantize(few, steady(), QuantizeOptions("1/16", swing=67.0)).notes
+    assert [note.onset_s for note in moved] == pytest.approx([0.0, 0.67 * BEAT_S / 2, 0.25, 1.0])
+
+
 @given(notes=performances, beats=beats_of_songs, options=options_of_users)
 @many
 def test_strength_0_changes_nothing_at_all(notes, beats, options):
