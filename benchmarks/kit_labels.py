@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mix2midi.drums import FAMILIES
-from mix2midi.transcription.training.kit_check.labelled import leave_kit_out, sounds_of_library, sounds_of_machines
+from mix2midi.training.kit_check.labelled import leave_kit_out, sounds_of_library, sounds_of_machines
 
 
 def main(library: Path) -> None:

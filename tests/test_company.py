@@ -15,14 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix2midi.errors import OptionError, OutputError
-from mix2midi.transcription.heat_map import HeatMap
-from mix2midi.transcription.training.company import guitar, parts, production, recordings, soundfont, synth, voices
-from mix2midi.transcription.training.company.__main__ import main
-from mix2midi.transcription.training.company.clips import KINDS, render_clip
-from mix2midi.transcription.training.company.credits import credits_table
-from mix2midi.transcription.training.company.pool import faults_of, read_index, render_company, write_index
-from mix2midi.transcription.training.company.recipe import Recipe, Source, read_recipe
-from mix2midi.transcription.training.company.score import (
+from mix2midi.training.company import guitar, parts, production, recordings, soundfont, synth, voices
+from mix2midi.training.company.__main__ import main
+from mix2midi.training.company.clips import KINDS, render_clip
+from mix2midi.training.company.credits import credits_table
+from mix2midi.training.company.pool import faults_of, read_index, render_company, write_index
+from mix2midi.training.company.recipe import Recipe, Source, read_recipe
+from mix2midi.training.company.score import (
     Chord,
     Note,
     Score,
@@ -30,8 +29,9 @@ from mix2midi.transcription.training.company.score import (
     random_score,
     score_from_midi,
 )
-from mix2midi.transcription.training.company.sieve import filter_pool
-from mix2midi.transcription.training.company.syllables import cut_syllable, sing_syllable
+from mix2midi.training.company.sieve import filter_pool
+from mix2midi.training.company.syllables import cut_syllable, sing_syllable
+from mix2midi.transcription.heat_map import HeatMap
 
 RATE_HZ = 44100
 SOUNDFONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
@@ -533,7 +533,7 @@ def test_the_second_sieve_marks_and_drops_what_the_network_hears(tmp_path: Path)
     for name, kind in (("x-recording.npy", "recording"), ("y-song.npy", "song")):
         np.save(tmp_path / name, audio)
         rows.append({"file": name, "kind": kind})
-    from mix2midi.transcription.training.company.pool import Entry
+    from mix2midi.training.company.pool import Entry
 
     write_index(tmp_path, [Entry(row["file"], row["kind"], 20.0, 0.0, "", "") for row in rows])
     (passage,) = filter_pool(tmp_path, EarForClicks())

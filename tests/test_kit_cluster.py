@@ -16,22 +16,22 @@ from hypothesis import strategies as st
 
 from mix2midi.drums import FAMILIES, PIECES_BY_KEY
 from mix2midi.errors import OptionError
-from mix2midi.transcription.training.kit_check import labelled
-from mix2midi.transcription.training.kit_check.check import check_library
-from mix2midi.transcription.training.kit_check.clusters import sort_one_shots
-from mix2midi.transcription.training.kit_check.labelled import (
+from mix2midi.training.kit_check import labelled
+from mix2midi.training.kit_check.check import check_library
+from mix2midi.training.kit_check.clusters import sort_one_shots
+from mix2midi.training.kit_check.labelled import (
     LabelledSounds,
     leave_kit_out,
     save_sounds,
     shipped_sounds,
     sounds_of_machines,
 )
-from mix2midi.transcription.training.kit_check.sorted_folder import LISTEN, write_sorting
-from mix2midi.transcription.training.kit_import.formats import read_source
-from mix2midi.transcription.training.kit_import.library import extend_library
-from mix2midi.transcription.training.kits import MANIFEST_COLUMNS, read_manifest
-from mix2midi.transcription.training.sample_features import pitch_hz, sample_features
-from mix2midi.transcription.training.synthesis import synthesise_kit
+from mix2midi.training.kit_check.sorted_folder import LISTEN, write_sorting
+from mix2midi.training.kit_import.formats import read_source
+from mix2midi.training.kit_import.library import extend_library
+from mix2midi.training.kits import MANIFEST_COLUMNS, read_manifest
+from mix2midi.training.sample_features import pitch_hz, sample_features
+from mix2midi.training.synthesis import synthesise_kit
 from tests.sounds import RATE_HZ, one_shot
 
 

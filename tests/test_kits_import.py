@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
-from mix2midi.transcription.training.kit_import.formats import read_source
-from mix2midi.transcription.training.kit_import.library import ImportedKit, extend_library, tom_notes, trim_hit
-from mix2midi.transcription.training.kit_import.names import ANY_TOM, note_of_name, settle_notes
-from mix2midi.transcription.training.kit_import.soundfont import drum_presets
-from mix2midi.transcription.training.kits import KitLibrary, attack_sample, read_manifest
+from mix2midi.training.kit_import.formats import read_source
+from mix2midi.training.kit_import.library import ImportedKit, extend_library, tom_notes, trim_hit
+from mix2midi.training.kit_import.names import ANY_TOM, note_of_name, settle_notes
+from mix2midi.training.kit_import.soundfont import drum_presets
+from mix2midi.training.kits import KitLibrary, attack_sample, read_manifest
 from tests.sounds import RATE_HZ, one_shot
 
 LICENCE = "CC0-1.0"

@@ -17,8 +17,8 @@ from mix2midi.errors import AudioError, ModelError, OptionError, OutputError
 from mix2midi.notes import Transcription
 from mix2midi.pipeline.own_drums import OWN_DRUMS_RECIPE, learn_own_drums
 from mix2midi.postprocess import write_midi
-from mix2midi.transcription.training.drum_track import Hits
-from mix2midi.transcription.training.kits import KitLibrary
+from mix2midi.training.drum_track import Hits
+from mix2midi.training.kits import KitLibrary
 from mix2midi.transcription.training.own_drums import (
     Excerpt,
     RecordedSlices,

@@ -14,21 +14,27 @@ from safetensors.torch import load_file
 
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError, OptionError
+from mix2midi.training.drum_kit import draw_kit, plain_kit
+from mix2midi.training.drum_track import Hits, cut_hits, render_drums, vary_hits
+from mix2midi.training.effects import EFFECTS, produce, rms
+from mix2midi.training.kits import KitLibrary
+from mix2midi.training.learning import learning_rate
+from mix2midi.training.patterns import generate_pattern
+from mix2midi.training.performances import ROW_OF_PIECE, load_grooves
+from mix2midi.training.slices import SliceRing, batch_of, slices_of_step
+from mix2midi.training.synthesis import synthesise_kit
 from mix2midi.transcription.network import NetworkConfig
-from mix2midi.transcription.training.drum_kit import draw_kit, plain_kit
-from mix2midi.transcription.training.drum_track import Hits, cut_hits, render_drums, vary_hits
-from mix2midi.transcription.training.effects import EFFECTS, produce, rms
-from mix2midi.transcription.training.kits import KitLibrary
-from mix2midi.transcription.training.loop import Trainer, learning_rate, slices_of_step
-from mix2midi.transcription.training.patterns import generate_pattern
-from mix2midi.transcription.training.performances import ROW_OF_PIECE, load_grooves
+from mix2midi.transcription.training.loop import Trainer
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe, SliceRecipe, load_recipe
-from mix2midi.transcription.training.slices import SliceRenderer, SliceRing
-from mix2midi.transcription.training.synthesis import synthesise_kit
+from mix2midi.transcription.training.slices import SliceRenderer
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.training.train import judging_renderer, train, training_renderer, validation_renderer
 from mix2midi.transcription.training.views import mix, separated
 from tests.sounds import RATE_HZ, RECIPE, write_grooves, write_library
+
+
+def numbers_of_step(recipe: Recipe, step: int) -> tuple[np.ndarray, int]:
+    return slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, step)
 
 
 @pytest.fixture(scope="module")
@@ -252,12 +258,28 @@ def test_ring_returns_what_was_put(tmp_path: Path) -> None:
     assert hits[0, 0, 0] == 5.0 and (hits[0, 1:] == -1.0).all()
 
 
+def test_slices_as_a_batch_are_what_the_ring_gives(tmp_path: Path) -> None:
+    ring = SliceRing(tmp_path, capacity=2, samples=10)
+    slices = [(np.full(10, level, np.int16), np.full((hits, 3), level, np.float32)) for level, hits in ((7, 2), (9, 0))]
+    for number, one in enumerate(slices):
+        ring.put(number, *one)
+    for mine, theirs in zip(batch_of(slices), ring.get(np.array([0, 1])), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_kits_that_are_not_used_are_neither_learnt_from_nor_judged_by(data: Path) -> None:
+    recipe = load_recipe(data / "recipe.yaml")
+    unused = replace(recipe, data=replace(recipe.data, left_out_kits=(), unused_kits=("spare",)))
+    assert {instrument.kit for instrument in training_renderer(unused, data).library.instruments} == {"plain"}
+    assert {instrument.kit for instrument in validation_renderer(unused, data).library.instruments} == {"plain"}
+
+
 def test_steps_draw_from_rendered_slices_only() -> None:
     recipe = Recipe(slices=SliceRecipe(capacity=40, first=10, window=20, fresh_per_step=2.0))
     for step in range(200):
-        numbers, ready = slices_of_step(recipe, step)
+        numbers, ready = numbers_of_step(recipe, step)
         assert numbers.max() < ready and numbers.min() >= max(0, ready - 20)
-        np.testing.assert_array_equal(numbers, slices_of_step(recipe, step)[0])
+        np.testing.assert_array_equal(numbers, numbers_of_step(recipe, step)[0])
 
 
 def test_learning_rate_rises_holds_and_falls() -> None:
@@ -318,7 +340,7 @@ def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:
         ring.put(number, *renderer.render(number))
 
     def losses(trainer: Trainer, steps: int) -> list[float]:
-        return [trainer.learn(*ring.get(slices_of_step(recipe, trainer.step)[0]))[0] for _ in range(steps)]
+        return [trainer.learn(*ring.get(numbers_of_step(recipe, trainer.step)[0]))[0] for _ in range(steps)]
 
     straight = losses(Trainer(recipe, tmp_path), 6)
     stopped = Trainer(recipe, tmp_path)

@@ -11,7 +11,7 @@ import typer
 from mix2midi.cli.group import PanelCommand
 
 if TYPE_CHECKING:
-    from mix2midi.transcription.training.kit_import.library import ImportedKit
+    from mix2midi.training.kit_import.library import ImportedKit
 
 IMPORT_EXAMPLES = """\
 Examples:
@@ -54,8 +54,8 @@ def import_command(
     """Read kits of other programs into a library: mono FLAC with the onset at sample 0, and a manifest."""
     from dataclasses import replace
 
-    from mix2midi.transcription.training.kit_import.formats import read_source
-    from mix2midi.transcription.training.kit_import.library import extend_library
+    from mix2midi.training.kit_import.formats import read_source
+    from mix2midi.training.kit_import.library import extend_library
 
     found = [entry for source in sources for entry in read_source(source)]
     if kit is not None:
@@ -96,9 +96,9 @@ def cluster_command(
     """Sort unlabelled one-shots by their sound, and list those to listen to."""
     from collections import Counter
 
-    from mix2midi.transcription.training.kit_check.clusters import sort_one_shots
-    from mix2midi.transcription.training.kit_check.labelled import shipped_sounds, sounds_of_library
-    from mix2midi.transcription.training.kit_check.sorted_folder import write_sorting
+    from mix2midi.training.kit_check.clusters import sort_one_shots
+    from mix2midi.training.kit_check.labelled import shipped_sounds, sounds_of_library
+    from mix2midi.training.kit_check.sorted_folder import write_sorting
 
     sorting = sort_one_shots(folder, shipped_sounds() if library is None else sounds_of_library(library))
     write_sorting(sorting, output)
@@ -118,7 +118,7 @@ def check_command(
     library: Annotated[Path, typer.Argument(metavar="LIBRARY", help="Folder with manifest.csv.")],
 ) -> None:
     """List damaged samples, late onsets, missing licences and probable wrong labels; 1 if any but labels is wrong."""
-    from mix2midi.transcription.training.kit_check.check import check_library
+    from mix2midi.training.kit_check.check import check_library
 
     findings = check_library(library)
     for finding in findings:

@@ -20,9 +20,9 @@ from mix2midi.transcription.transcriber import Transcriber
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
 
 if TYPE_CHECKING:
-    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.training.kits import KitLibrary
+    from mix2midi.training.performances import Performance
     from mix2midi.transcription.training.own_drums import Excerpt, SliceSource
-    from mix2midi.transcription.training.performances import Performance
     from mix2midi.transcription.training.recipe import Recipe
 
 OWN_DRUMS_RECIPE = Path(__file__).parents[1] / "configs" / "own_drums.yaml"
@@ -153,9 +153,9 @@ def _read_drums(source: Path, recipe: Recipe, performances: list[Performance], f
 
 
 def _read_kit(source: Path, folder: Path) -> KitLibrary:
-    from mix2midi.transcription.training.kit_import.formats import read_source
-    from mix2midi.transcription.training.kit_import.library import extend_library
-    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.training.kit_import.formats import read_source
+    from mix2midi.training.kit_import.library import extend_library
+    from mix2midi.training.kits import KitLibrary
 
     if (source / "manifest.csv").is_file():
         return KitLibrary(source)
@@ -179,10 +179,10 @@ def _read_recordings(source: Path) -> list[Excerpt]:
 
 
 def _read_recording(audio: Path, reference: Path) -> Excerpt:
-    from mix2midi.transcription.training.drum_track import Hits
-    from mix2midi.transcription.training.kits import RATE_HZ
+    from mix2midi.training.drum_track import Hits
+    from mix2midi.training.kits import RATE_HZ
+    from mix2midi.training.performances import ROW_OF_PIECE
     from mix2midi.transcription.training.own_drums import Excerpt
-    from mix2midi.transcription.training.performances import ROW_OF_PIECE
 
     samples = read_audio(audio, RATE_HZ, mono=True)[0]
     truth = read_reference(reference)
@@ -198,7 +198,7 @@ def _read_recording(audio: Path, reference: Path) -> Excerpt:
 
 
 def _performances(data_folder: Path) -> list[Performance]:
-    from mix2midi.transcription.training.performances import load_grooves
+    from mix2midi.training.performances import load_grooves
     from mix2midi.transcription.training.recipe import load_recipe
 
     archive = data_folder / load_recipe(_GENERAL_RECIPE).data.grooves
@@ -206,7 +206,7 @@ def _performances(data_folder: Path) -> list[Performance]:
 
 
 def _general(recipe: Recipe, data_folder: Path, performances: list[Performance]) -> SliceSource | None:
-    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.training.kits import KitLibrary
     from mix2midi.transcription.training.own_drums import kit_slices
     from mix2midi.transcription.training.recipe import load_recipe
 

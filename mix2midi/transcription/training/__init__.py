@@ -1,4 +1,4 @@
-"""How the transcriber's weights are made: sounds, performances, company, slices, and the loop that learns from them.
+"""How the transcriber's weights are made: views of drums in company, targets, and the loop that learns from them.
 
 Nothing here is needed to transcribe a song.
 """

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import time
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +15,19 @@ from torch.nn import functional
 
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError
+from mix2midi.training.learning import Learner, append_log, learning_rate
+from mix2midi.training.slices import SliceRing, slices_of_step
+from mix2midi.training.workers import RenderWorkers
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
-from mix2midi.transcription.training.slices import SliceRing
 from mix2midi.transcription.training.targets import paint_targets
-from mix2midi.transcription.training.workers import RenderWorkers
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
 
-LOG_COLUMNS = ("step", "elapsed_s", "audio_s", "loss_onset", "loss_velocity", "learning_rate", "validation_loss")
 _LOG_EVERY = 50
 
 
-class Trainer:
-    """State of a run, and one step of it.
+class Trainer(Learner[DrumNetwork]):
+    """A training run of the transcriber, and one step of it.
 
     Parameters
     ----------
@@ -43,30 +40,20 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, folder: Path, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.folder, self.device = recipe, folder, device
-        self.network = DrumNetwork(NetworkConfig(**recipe.network)).to(device)
-        self.average = deepcopy(self.network).eval().requires_grad_(False)
-        self.optimiser = _optimiser(self.network, recipe.optimiser)
+        network = DrumNetwork(NetworkConfig(**recipe.network)).to(device)
+        super().__init__(network, _optimiser(network, recipe.optimiser), recipe.optimiser, folder, device)
+        self.recipe = recipe
         self.class_weight = _class_weight(recipe.optimiser).to(device)
-        self.step, self.elapsed_s = 0, 0.0
 
     def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> tuple[float, float]:
         """One step of the optimiser; returns the onset and velocity losses."""
         options = self.recipe.optimiser
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(options, self.step)
+        self.set_learning_rate()
         self.network.train()
         if options.freeze_norms:
             _freeze_norms(self.network)
         onset_loss, velocity_loss = self.losses(self.network, audio, hits)
-        self.optimiser.zero_grad(set_to_none=True)
-        (onset_loss + options.velocity_weight * velocity_loss).backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), options.clip_norm)
-        self.optimiser.step()
-        self.step += 1
-        # A young average forgets faster, so that it is not held back by the random start.
-        decay = min(options.average_decay, (1 + self.step) / (10 + self.step))
-        _follow(self.average, self.network, decay)
+        self.advance(onset_loss + options.velocity_weight * velocity_loss)
         return float(onset_loss.detach()), float(velocity_loss.detach())
 
     def losses(
@@ -85,17 +72,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the checkpoint and the averaged weights, each at once."""
-        state = {
-            "recipe": json.dumps(self.recipe.to_dict()),
-            "step": self.step,
-            "elapsed_s": self.elapsed_s,
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-        }
-        partial = self.folder / "checkpoint.pt.part"
-        torch.save(state, partial)
-        partial.replace(self.folder / "checkpoint.pt")
+        self.save_checkpoint(self.recipe.to_dict())
         notes = {"steps": self.step, "elapsed_s": round(self.elapsed_s), "seed": self.recipe.seed}
         save_weights(Weights(self.average, {}, notes), self.folder / "weights.safetensors")
 
@@ -116,48 +93,6 @@ class Trainer:
         """Take the weights of a network of the same configuration."""
         for own in (self.network, self.average):
             own.load_state_dict(network.state_dict())
-
-    def resume(self) -> bool:
-        """Take up the checkpoint of the folder; False where there is none.
-
-        Raises
-        ------
-        ModelError
-            The checkpoint is damaged or belongs to another network.
-        """
-        path = self.folder / "checkpoint.pt"
-        if not path.is_file():
-            return False
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            self.network.load_state_dict(state["network"])
-            self.average.load_state_dict(state["average"])
-            self.optimiser.load_state_dict(state["optimiser"])
-        except Exception as error:  # torch names a damaged file in many ways
-            reason = str(error).splitlines()[0]
-            message = f"{path}: cannot resume from it ({reason}); remove the run's folder to start anew"
-            raise ModelError(message) from error
-        self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
-        return True
-
-
-def learning_rate(options: OptimiserRecipe, step: int) -> float:
-    """Warm-up, a plateau, then a straight fall to a hundredth over the last `decay_share` of the steps."""
-    rising = min(1.0, (step + 1) / max(1, options.warmup_steps))
-    decay_steps = max(1.0, options.decay_share * options.steps)
-    falling = min(1.0, (options.steps - step) / decay_steps)
-    return options.learning_rate * rising * max(0.01, falling)
-
-
-def slices_of_step(recipe: Recipe, step: int) -> tuple[NDArray[np.int64], int]:
-    """Which slices a step learns from, and the number below which all must have been rendered.
-
-    They depend on the recipe and the step alone, so a run that was killed goes on as if it had not been.
-    """
-    ready = recipe.slices.first + int(step * recipe.slices.fresh_per_step)
-    oldest = max(0, ready - recipe.slices.window)
-    rng = np.random.default_rng([recipe.seed, 2**31, step])
-    return rng.integers(oldest, ready, recipe.optimiser.batch_size), ready
 
 
 def run(
@@ -182,7 +117,7 @@ def run(
     config, sums = trainer.network.config, np.zeros(2)
     audio_s = config.hop_length * recipe.slices.frames / config.rate_hz
     while trainer.step < recipe.optimiser.steps:
-        numbers, ready = slices_of_step(recipe, trainer.step)
+        numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, trainer.step)
         # Renderers may work ahead by half of what the ring holds beyond the slices that are still drawn.
         workers.want(ready + (recipe.slices.capacity - recipe.slices.window) // 2)
         sums += trainer.learn(*ring.get(numbers, workers.check))
@@ -202,17 +137,8 @@ def run(
                 "validation_loss": round(validate(trainer.average), 5) if validates else "",
             }
             sums[:] = 0.0
-            _append_log(trainer.folder / "log.csv", line)
+            append_log(trainer.folder / "log.csv", line)
             report(line)
-
-
-def _append_log(path: Path, line: dict[str, Any]) -> None:
-    is_new = not path.is_file()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, LOG_COLUMNS)
-        if is_new:
-            writer.writeheader()
-        writer.writerow(line)
 
 
 def _optimiser(network: DrumNetwork, options: OptimiserRecipe) -> torch.optim.AdamW:
@@ -233,13 +159,3 @@ def _freeze_norms(network: DrumNetwork) -> None:
     for module in network.modules():
         if isinstance(module, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
             module.eval()
-
-
-def _follow(average: DrumNetwork, network: DrumNetwork, decay: float) -> None:
-    """Exponential moving average of weights and running statistics."""
-    with torch.no_grad():
-        for kept, new in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-            if kept.dtype.is_floating_point:
-                kept.lerp_(new, 1.0 - decay)
-            else:
-                kept.copy_(new)

@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from mix2midi.drums import PIECES
 from mix2midi.notes import DrumNote
+from mix2midi.training.drum_kit import plain_kit
+from mix2midi.training.drum_track import Hits, cut_hits, render_drums
+from mix2midi.training.kits import RATE_HZ, KitLibrary
+from mix2midi.training.patterns import generate_pattern
+from mix2midi.training.performances import Performance
+from mix2midi.training.slices import Slice, batch_of, slices_of_step
 from mix2midi.transcription.network import NetworkConfig
-from mix2midi.transcription.training.drum_kit import plain_kit
-from mix2midi.transcription.training.drum_track import Hits, cut_hits, render_drums
-from mix2midi.transcription.training.kits import RATE_HZ, KitLibrary
-from mix2midi.transcription.training.patterns import generate_pattern
-from mix2midi.transcription.training.performances import Performance
 from mix2midi.transcription.training.recipe import Recipe
-from mix2midi.transcription.training.slices import MAX_HITS, SliceRenderer, hit_table, to_int16
+from mix2midi.transcription.training.slices import SliceRenderer, hit_table, to_level
 from mix2midi.units import unit_to_velocity
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Excerpt:
 class SliceSource(Protocol):
     """Whatever renders slices by number."""
 
-    def render(self, number: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    def render(self, number: int) -> Slice:
         """Audio and hits, as `slices.SliceRenderer.render` returns them."""
 
 
@@ -89,14 +90,14 @@ class RecordedSlices:
     frames: int
     seed: int
 
-    def render(self, number: int) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+    def render(self, number: int) -> Slice:
         """A stretch of one recording, at a level that varies a little."""
         rng = np.random.default_rng([self.seed, number])
         recording = self.recordings[int(rng.integers(len(self.recordings)))]
         samples = self.frames * self.network.hop_length + 2 * self.network.context_samples
         start = int(rng.integers(-samples // 4, max(1, len(recording.audio) - samples // 2)))
         part = recording.part(start, start + samples)
-        return to_int16(rng, part.audio), hit_table(part.hits, self.network, self.frames)
+        return to_level(rng, part.audio), hit_table(part.hits, self.network, self.frames)
 
 
 def kit_slices(recipe: Recipe, library: KitLibrary, performances: list[Performance]) -> SliceRenderer:
@@ -163,38 +164,26 @@ def tune_to(
     Weights
         With the picking of the old ones.
     """
-    from mix2midi.transcription.training.loop import Trainer, slices_of_step
+    from mix2midi.transcription.training.loop import Trainer
 
     trainer = Trainer(recipe, folder, device)
     trainer.begin_with(weights.network)
-    slices: list[tuple[NDArray[np.int16], NDArray[np.float32]]] = []
+    slices: list[Slice] = []
     every = max(1, recipe.optimiser.steps // 10)
     while trainer.step < recipe.optimiser.steps:
-        numbers, ready = slices_of_step(recipe, trainer.step)
+        numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, trainer.step)
         slices += [_mixed(recipe.seed, number, own, general) for number in range(len(slices), ready)]
-        onset_loss, velocity_loss = trainer.learn(*_batch([slices[number] for number in numbers]))
+        onset_loss, velocity_loss = trainer.learn(*batch_of([slices[number] for number in numbers]))
         if trainer.step % every == 0:
             report({"step": trainer.step, "loss_onset": round(onset_loss, 4), "loss_velocity": round(velocity_loss, 4)})
     return _mean(weights, trainer.average.to("cpu"), new_share, recipe.optimiser.steps)
 
 
-def _mixed(
-    seed: int, number: int, own: Sequence[SliceSource], general: SliceSource | None
-) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
+def _mixed(seed: int, number: int, own: Sequence[SliceSource], general: SliceSource | None) -> Slice:
     rng = np.random.default_rng([seed, number, 2])
     if general is not None and rng.random() < _GENERAL_SHARE:
         return general.render(number)
     return own[int(rng.integers(len(own)))].render(number)
-
-
-def _batch(
-    slices: Sequence[tuple[NDArray[np.int16], NDArray[np.float32]]],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    audio = np.stack([audio for audio, _ in slices]).astype(np.float32) / np.float32(32767.0)
-    hits = np.full((len(slices), MAX_HITS, 3), -1.0, dtype=np.float32)
-    for row, (_, own) in zip(hits, slices, strict=True):
-        row[: len(own)] = own[:MAX_HITS]
-    return audio, hits
 
 
 def _mean(weights: Weights, tuned: Any, new_share: float, steps: int) -> Weights:

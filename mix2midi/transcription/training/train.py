@@ -12,8 +12,9 @@ import numpy as np
 from mix2midi.transcription.training.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
+    from mix2midi.training.kits import KitLibrary
+    from mix2midi.training.slices import Batch
     from mix2midi.transcription.network import DrumNetwork
-    from mix2midi.transcription.training.kits import KitLibrary
     from mix2midi.transcription.training.loop import Trainer
     from mix2midi.transcription.training.slices import SliceRenderer
 
@@ -62,9 +63,9 @@ def train(
     ModelError
         The checkpoint in `run_folder`, or the initial weights, cannot be used.
     """
+    from mix2midi.training.slices import SliceRing
+    from mix2midi.training.workers import RenderWorkers
     from mix2midi.transcription.training.loop import Trainer, run
-    from mix2midi.transcription.training.slices import SliceRing
-    from mix2midi.transcription.training.workers import RenderWorkers
 
     recipe = load_recipe(recipe_path)
     if steps is not None:
@@ -84,32 +85,34 @@ def train(
 
 def training_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
     """Slices to learn from: the recipe's kits without those left out, and the training split of the grooves."""
-    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.training.kits import KitLibrary
 
-    library = KitLibrary(data_folder / recipe.data.kits, left_out=recipe.data.left_out_kits)
+    data = recipe.data
+    library = KitLibrary(data_folder / data.kits, left_out=(*data.left_out_kits, *data.unused_kits))
     return _renderer(recipe, data_folder, library, "train", recipe.seed)
 
 
 def validation_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
     """Slices to be judged by: the kits that are left out, and the validation split of the grooves."""
-    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.training.kits import KitLibrary
 
-    library = KitLibrary(data_folder / recipe.data.kits, only=recipe.data.left_out_kits or None)
+    data = recipe.data
+    library = KitLibrary(data_folder / data.kits, data.unused_kits, only=data.left_out_kits or None)
     return _renderer(recipe, data_folder, library, "validation", _VALIDATION_SEED)
 
 
 def judging_renderer(recipe: Recipe, data_folder: Path, kit: str) -> SliceRenderer:
     """Stretches of the validation split as they were performed, on one kit as it was recorded."""
-    from mix2midi.transcription.training.kits import KitLibrary
+    from mix2midi.training.kits import KitLibrary
 
     library = KitLibrary(data_folder / recipe.data.kits, only=[kit])
     return replace(_renderer(recipe, data_folder, library, "validation", _VALIDATION_SEED), varied=False)
 
 
 def _renderer(recipe: Recipe, data_folder: Path, library: KitLibrary, split: str, seed: int) -> SliceRenderer:
+    from mix2midi.training.company_pool import CompanyPool
+    from mix2midi.training.performances import load_grooves
     from mix2midi.transcription.network import NetworkConfig
-    from mix2midi.transcription.training.company_pool import CompanyPool
-    from mix2midi.transcription.training.performances import load_grooves
     from mix2midi.transcription.training.slices import SliceRenderer
 
     data = recipe.data
@@ -120,22 +123,15 @@ def _renderer(recipe: Recipe, data_folder: Path, library: KitLibrary, split: str
 
 def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwork], float]:
     """Onset loss on a fixed set of slices, rendered when it is first asked for."""
-    from mix2midi.transcription.training.slices import MAX_HITS
+    from mix2midi.training.slices import batch_of
 
-    stored: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def render() -> None:
-        for number in range(_VALIDATION_SLICES):
-            audio, hits = renderer.render(number)
-            padded = np.full((1, MAX_HITS, 3), -1.0, dtype=np.float32)
-            padded[0, : len(hits)] = hits
-            stored.append((audio[None].astype(np.float32) / 32767.0, padded))
+    stored: list[Batch] = []
 
     def validate(network: DrumNetwork) -> float:
         import torch
 
         if not stored:
-            render()
+            stored.extend(batch_of([renderer.render(number)]) for number in range(_VALIDATION_SLICES))
         with torch.inference_mode():
             return float(np.mean([float(trainer.losses(network, audio, hits)[0]) for audio, hits in stored]))
 

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter, zoom
 
-from mix2midi.transcription.training.effects import rms
+from mix2midi.training.effects import rms
 from mix2midi.units import decibels_to_gain
 
 Audio = NDArray[np.float32]

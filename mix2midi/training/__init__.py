@@ -1,0 +1,4 @@
+"""What every training run shares: kits, performances and company, rendered to slices; recipes; how networks learn.
+
+The separator and the transcriber are trained from it. Nothing here is needed to transcribe a song.
+"""

@@ -1,0 +1,47 @@
+"""Whom the sounds are owed to: a table for the model card, from the recipe and the tags of the files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mix2midi.training.company.recipe import Recipe, Source
+
+_HEADER = """# Sources of the company in training
+
+Music without drums that the transcriber and the separator were trained on was rendered from these sources, by the
+recipe `mix2midi/configs/company.yaml`. This file is written by
+`python -m mix2midi.training.company RECIPE OUT_DIR --credits FILE`. Titles and authors of single pieces
+are their files' own tags; the licences are those that the Debian packages' copyright files state.
+"""
+
+
+def credits_table(recipe: Recipe) -> str:
+    """Markdown: one row for each source, then one for each piece of recorded music."""
+    rows = ["| source | title | author | licence | files |", "|---|---|---|---|---|"]
+    rows += [
+        f"| {source.name} | {source.title} | {source.author} | {source.licence} | {len(source.files) or ''} |"
+        for source in recipe.sources
+    ]
+    pieces = ["| piece | title | author | licence |", "|---|---|---|---|"]
+    for source in recipe.of_kind("recording"):
+        pieces += [_piece_row(source, file) for file in source.files]
+    return "\n".join([_HEADER, *rows, "", "## Recorded music", "", *pieces, ""])
+
+
+def _piece_row(source: Source, file: Path) -> str:
+    tags = read_tags(file)
+    title = tags.get("title", file.stem)
+    author = tags.get("artist") or tags.get("composer") or "not stated; see the package's credits"
+    return f"| {source.name}/{file.stem} | {title} | {author} | {source.licence} |"
+
+
+def read_tags(file: Path) -> dict[str, str]:
+    """Tags of a sound file, keys in lower case; empty where it has none or cannot be read."""
+    import av
+
+    try:
+        with av.open(str(file)) as container:
+            tags = {**container.metadata, **container.streams[0].metadata}
+    except (av.error.FFmpegError, IndexError):
+        return {}
+    return {key.lower(): " ".join(value.split()) for key, value in tags.items()}

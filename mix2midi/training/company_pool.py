@@ -1,0 +1,72 @@
+"""Drum-less music for the drums to play in: reads a pool that `company` rendered ahead."""
+
+from __future__ import annotations
+
+import csv
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from mix2midi.errors import OptionError
+from mix2midi.training.kits import RATE_HZ
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip of the pool: mono 16-bit at 44.1 kHz; `tempo_bpm` is 0 where nobody knows it."""
+
+    file: Path
+    kind: str
+    duration_s: float
+    tempo_bpm: float
+
+
+class CompanyPool:
+    """Clips of a pool folder, drawn by `index.csv` (file, kind, duration_s, tempo_bpm, …).
+
+    Raises
+    ------
+    OptionError
+        The folder has no index.
+    """
+
+    def __init__(self, folder: Path, limit: int | None = None) -> None:
+        index = folder / "index.csv"
+        if not index.is_file():
+            raise OptionError(f"{index}: no such file; render company for the drums first")
+        with index.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))[:limit]
+        self.clips = [
+            Clip(folder / row["file"], row["kind"], float(row["duration_s"]), float(row["tempo_bpm"] or 0.0))
+            for row in rows
+        ]
+
+    def draw(self, rng: Generator) -> Clip:
+        """A random clip."""
+        return self.clips[int(rng.integers(len(self.clips)))]
+
+    def split(self, every: int) -> tuple[CompanyPool, CompanyPool]:
+        """A pool without every so many-th clip, and one with only these."""
+        pools = copy(self), copy(self)
+        pools[0].clips = [clip for number, clip in enumerate(self.clips) if number % every]
+        pools[1].clips = self.clips[::every]
+        return pools
+
+    @staticmethod
+    def read(clip: Clip, start_s: float, samples: int) -> NDArray[np.float32]:
+        """A stretch of a clip; where it ends too soon it begins again.
+
+        Returns
+        -------
+        ndarray [shape=(samples,), float32]
+        """
+        stored = np.load(clip.file, mmap_mode="r")
+        start = int(start_s * RATE_HZ) % max(1, len(stored))
+        stretch = np.asarray(stored[start : start + samples])
+        if len(stretch) < samples:
+            stretch = np.resize(np.concatenate([stretch, np.asarray(stored[:samples])]), samples)
+        return stretch.astype(np.float32) / np.float32(32768.0)

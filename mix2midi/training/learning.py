@@ -1,0 +1,123 @@
+"""How networks learn: learning rate, steps of the optimiser, averaged weights, checkpoints, the log."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+from mix2midi.errors import ModelError
+from mix2midi.training.recipe import LearningRecipe
+
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+
+class Learner(Generic[Network]):
+    """State of a training run: a network, the running average of its weights, and its optimiser.
+
+    Parameters
+    ----------
+    network : torch Module
+        On its device.
+    optimiser : torch Optimizer
+        Over its parameters.
+    options : LearningRecipe
+    folder : Path
+        Of the run: the checkpoint lies here.
+    device : str
+        Where the network is.
+    """
+
+    def __init__(
+        self, network: Network, optimiser: torch.optim.Optimizer, options: LearningRecipe, folder: Path, device: str
+    ) -> None:
+        self.network, self.optimiser, self.folder, self.device = network, optimiser, folder, device
+        self.average = deepcopy(network).eval().requires_grad_(False)
+        self.step, self.elapsed_s = 0, 0.0
+        self._options = options
+
+    def set_learning_rate(self) -> None:
+        """That of the step that comes."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self._options, self.step)
+
+    def advance(self, loss: Tensor) -> None:
+        """Down the gradient of a loss."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._options.clip_norm)
+        self.optimiser.step()
+        self.step += 1
+        # A young average forgets faster, so that it is not held back by the random start.
+        self._follow(min(self._options.average_decay, (1 + self.step) / (10 + self.step)))
+
+    def _follow(self, decay: float) -> None:
+        """Exponential moving average of weights and running statistics."""
+        with torch.no_grad():
+            pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
+            for kept, new in pairs:
+                if kept.dtype.is_floating_point:
+                    kept.lerp_(new, 1.0 - decay)
+                else:
+                    kept.copy_(new)
+
+    def save_checkpoint(self, recipe: Mapping[str, Any]) -> None:
+        """Write all that a run goes on from, at once."""
+        state = {
+            "recipe": json.dumps(recipe),
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        partial = self.folder / "checkpoint.pt.part"
+        torch.save(state, partial)
+        partial.replace(self.folder / "checkpoint.pt")
+
+    def resume(self) -> bool:
+        """Take up the checkpoint of the folder; False where there is none.
+
+        Raises
+        ------
+        ModelError
+            The checkpoint is damaged or belongs to another network.
+        """
+        path = self.folder / "checkpoint.pt"
+        if not path.is_file():
+            return False
+        try:
+            state = torch.load(path, map_location=self.device, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except Exception as error:  # torch names a damaged file in many ways
+            reason = str(error).splitlines()[0]
+            message = f"{path}: cannot resume from it ({reason}); remove the run's folder to start anew"
+            raise ModelError(message) from error
+        self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
+        return True
+
+
+def learning_rate(options: LearningRecipe, step: int) -> float:
+    """Warm-up, a plateau, then a straight fall to a hundredth over the last `decay_share` of the steps."""
+    rising = min(1.0, (step + 1) / max(1, options.warmup_steps))
+    decay_steps = max(1.0, options.decay_share * options.steps)
+    falling = min(1.0, (options.steps - step) / decay_steps)
+    return options.learning_rate * rising * max(0.01, falling)
+
+
+def append_log(path: Path, line: Mapping[str, Any]) -> None:
+    """Add a line to a log in CSV; the first one brings the names of its columns."""
+    is_new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(line))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(line)

@@ -1,0 +1,126 @@
+"""Training recipes: YAML that a person edits, read into settings that are checked before the first hour is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from mix2midi.errors import OptionError
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Where the sounds lie, relative to the data folder.
+
+    Attributes
+    ----------
+    kits, grooves, company : str
+        Library of kits, archive of the Groove MIDI Dataset, pool of clips; without a pool drums have no company.
+    left_out_kits : tuple of str
+        Kits to judge by, which nothing is learnt from.
+    unused_kits : tuple of str
+        Kits that are neither learnt from nor judged by, since their labels are wrong or their sounds are no drums.
+    """
+
+    kits: str = "kits"
+    grooves: str = "groove.zip"
+    company: str | None = None
+    left_out_kits: tuple[str, ...] = ()
+    unused_kits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DrumSliceRecipe:
+    """How slices of drums are made, and how many lie ready.
+
+    Attributes
+    ----------
+    capacity : int
+        Slices that lie ready on disk; the oldest are replaced by new ones while training runs.
+    first : int
+        Slices that are rendered before the first step.
+    window : int
+        Of these most recent slices a batch is drawn; the rest of the capacity is room for working ahead.
+    fresh_per_step : float
+        New slices for each step of the optimiser.
+    pattern_share : float
+        Share of slices played from generated patterns, the rest from Groove MIDI.
+    empty_share : float
+        Share of slices without any drum.
+    synthetic_share : float
+        Share of slices in which a synthetic drum machine plays some or all pieces, see `synthesis`.
+    drum_effects : mapping
+        Probability of each effect, see `effects`.
+    """
+
+    capacity: int = 6000
+    first: int = 400
+    window: int = 1500
+    fresh_per_step: float = 2.5
+    pattern_share: float = 0.3
+    empty_share: float = 0.03
+    synthetic_share: float = 0.0
+    drum_effects: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LearningRecipe:
+    """How a network learns.
+
+    Attributes
+    ----------
+    steps : int
+        Steps of the optimiser in all.
+    warmup_steps : int
+        Steps over which the learning rate rises.
+    decay_share : float
+        Last share of the steps, over which the learning rate falls to nothing.
+    average_decay : float
+        What the running average of the weights keeps of itself at each step.
+    """
+
+    batch_size: int = 8
+    steps: int = 20000
+    learning_rate: float = 0.003
+    warmup_steps: int = 200
+    decay_share: float = 0.3
+    weight_decay: float = 0.01
+    clip_norm: float = 2.0
+    average_decay: float = 0.998
+
+
+def load_settings(kind: type, path: Path) -> Any:
+    """Read a YAML file into a dataclass of settings, tables within it into those of its fields.
+
+    Raises
+    ------
+    OptionError
+        The file is missing, no YAML, or names a setting that does not exist.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"{path}: cannot read the recipe ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise OptionError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
+    if not isinstance(values, dict):
+        raise OptionError(f"{path}: a recipe is a table of settings")
+    return _build(kind, values, str(path))
+
+
+def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
+    known = {item.name: item for item in fields(kind)}
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise OptionError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
+    arguments = {}
+    for name, value in values.items():
+        part: Any = known[name].default_factory
+        if isinstance(part, type) and is_dataclass(part):
+            value = _build(part, value or {}, f"{where}: {name}")
+        arguments[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**arguments)
