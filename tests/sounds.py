@@ -79,3 +79,18 @@ slices: {frames: 344, capacity: 24, first: 4, window: 12, fresh_per_step: 1.0,
          views: {clean: 1.0, mix: 0.0, separated: 0.0}}
 optimiser: {batch_size: 2, steps: 8, warmup_steps: 2}
 """
+
+
+def write_company(folder: Path, clips: int = 3, seconds: float = 3.0) -> Path:
+    """A pool of chords that swell and fade, as `mix2midi.training.company` writes them."""
+    folder.mkdir(parents=True)
+    rows = [("file", "kind", "duration_s", "tempo_bpm")]
+    time_s = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    for number in range(clips):
+        chord = sum(np.sin(2 * np.pi * 220.0 * (number + 1) * ratio * time_s) for ratio in (1.0, 1.25, 1.5))
+        audio = 0.2 * chord * (1.0 + 0.5 * np.sin(2 * np.pi * 0.7 * time_s))
+        np.save(folder / f"{number}.npy", (audio * 32767).astype(np.int16))
+        rows.append((f"{number}.npy", "song", f"{seconds:.3f}", "120"))
+    with (folder / "index.csv").open("w", newline="") as index:
+        csv.writer(index).writerows(rows)
+    return folder

@@ -52,7 +52,7 @@ def train_command(
     device: options.DeviceName = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Train the transcriber from a recipe, or tune it to your own drums with --kit."""
+    """Train the transcriber or the separator from a recipe, or tune the transcriber to your own drums with --kit."""
     from mix2midi.device import resolve_device
 
     def report(line: dict[str, object]) -> None:
@@ -68,11 +68,14 @@ def train_command(
         tuned = learn_own_drums(kit, output, data, weights=initial_weights, steps=steps, device=where, report=report)
         typer.echo("\n".join([*tuned.lines(), str(output)]))
         return
-    from mix2midi.transcription.training.train import train
+    from mix2midi.pipeline.training import train_from_recipe
 
     if recipe is None or output is not None:
         raise typer.BadParameter("give a recipe and --run, or your own drums with --kit and -o")
-    typer.echo(train(recipe, data, run, device=where, steps=steps, initial_weights=initial_weights, report=report))
+    trained = train_from_recipe(
+        recipe, data, run, device=where, steps=steps, initial_weights=initial_weights, report=report
+    )
+    typer.echo(trained)
 
 
 def tune_command(

@@ -28,16 +28,28 @@ if TYPE_CHECKING:
 
 #: Its recurrent layers read a segment forward and backward; beyond this they gain nothing and cost memory.
 _SEGMENT_S, _STRIDE_S = 20.0, 15.0
+#: What open-unmix does where a model does not say.
+_WIENER_ROUNDS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Spectrogram:
-    """Settings of the short-time Fourier transform, and the channels that the network takes together."""
+    """Settings of the short-time Fourier transform, and what is done with what the network makes of it.
+
+    Attributes
+    ----------
+    rate_hz, n_fft, hop_length : int
+    channels : int
+        Those that the network takes together.
+    wiener_rounds : int
+        Rounds of the Wiener filter; without any, the mask of the network is laid on the mix.
+    """
 
     rate_hz: int = 44100
     n_fft: int = 4096
     hop_length: int = 1024
     channels: int = 2
+    wiener_rounds: int = _WIENER_ROUNDS
 
 
 class OpenUnmix:
@@ -66,8 +78,8 @@ class OpenUnmix:
         self._task = f"separating drums with {name}"
         self._separator = Separator(
             {"drums": network},
-            niter=1,
-            residual=True,
+            niter=spectrogram.wiener_rounds,
+            residual=spectrogram.wiener_rounds > 0,
             sample_rate=spectrogram.rate_hz,
             n_fft=spectrogram.n_fft,
             n_hop=spectrogram.hop_length,
@@ -118,8 +130,8 @@ def load_open_unmix_folder(folder: Path, device: str) -> NetworkSeparator:
     Parameters
     ----------
     folder : Path
-        With ``separator.json`` (sample_rate, nfft, nhop, nb_channels), ``drums.json`` (args of the training) and
-        ``drums*.safetensors`` or ``drums*.pth``.
+        With ``separator.json`` (sample_rate, nfft, nhop, nb_channels; niter where it is not 1), ``drums.json`` (args of
+        the training) and ``drums*.safetensors`` or ``drums*.pth``.
 
     Raises
     ------
@@ -171,11 +183,12 @@ def _read_spectrogram(path: Path, way_out: str) -> Spectrogram:
         rate_hz, n_fft, hop_length, channels = (
             int(settings[key]) for key in ("sample_rate", "nfft", "nhop", "nb_channels")
         )
+        wiener_rounds = int(settings.get("niter", _WIENER_ROUNDS))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: does not state sample_rate, nfft, nhop and nb_channels; {way_out}") from error
-    if channels not in (1, 2) or not 0 < hop_length <= n_fft or rate_hz <= 0:
+    if channels not in (1, 2) or not 0 < hop_length <= n_fft or rate_hz <= 0 or wiener_rounds < 0:
         raise ModelError(f"{path}: states values that no open-unmix has; {way_out}")
-    return Spectrogram(rate_hz, n_fft, hop_length, channels)
+    return Spectrogram(rate_hz, n_fft, hop_length, channels, wiener_rounds)
 
 
 def _read_json(path: Path, way_out: str) -> dict[str, Any]:

@@ -91,13 +91,13 @@ class LearningRecipe:
     average_decay: float = 0.998
 
 
-def load_settings(kind: type, path: Path) -> Any:
-    """Read a YAML file into a dataclass of settings, tables within it into those of its fields.
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a table.
 
     Raises
     ------
     OptionError
-        The file is missing, no YAML, or names a setting that does not exist.
+        The file is missing, no YAML, or no table.
     """
     import yaml
 
@@ -109,7 +109,18 @@ def load_settings(kind: type, path: Path) -> Any:
         raise OptionError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
         raise OptionError(f"{path}: a recipe is a table of settings")
-    return _build(kind, values, str(path))
+    return values
+
+
+def load_settings(kind: type, path: Path) -> Any:
+    """Read a YAML file into a dataclass of settings, tables within it into those of its fields.
+
+    Raises
+    ------
+    OptionError
+        The file is missing, no YAML, or names a setting that does not exist.
+    """
+    return _build(kind, read_settings(path), str(path))
 
 
 def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:

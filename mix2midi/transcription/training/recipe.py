@@ -61,8 +61,9 @@ class OptimiserRecipe(LearningRecipe):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what comes out of a training run."""
+    """Everything that decides what comes out of a training run of the transcriber."""
 
+    trains: str = "transcriber"
     seed: int = 1
     workers: int = 1
     validate_every: int = 1000

@@ -1,0 +1,60 @@
+"""Measures how well separators take drums out of mixes: ``python benchmarks/separation.py ../shared/data/mdb-dev``.
+
+A song is a folder with `mix.flac` and its drums alone, `drums.flac`, aligned. The signal-to-distortion ratio is that of
+the whole song without any filter to suit, 10 log10(|drums|^2 / |drums - estimate|^2). Mixing desks turn stems up and
+down, so the drums are first brought to the level that they have in the mix: the one that explains most of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from mix2midi.separation import load_separator
+
+
+def sdr_db(drums: NDArray[np.floating], estimate: NDArray[np.floating]) -> float:
+    """Signal-to-distortion ratio of an estimate [samples]."""
+    error = drums - estimate
+    return float(10.0 * np.log10((drums @ drums) / max(float(error @ error), 1e-12)))
+
+
+def read_mono(path: Path) -> tuple[NDArray[np.float64], int]:
+    """Samples of a file as the mean of its channels, and their rate."""
+    audio, rate_hz = soundfile.read(path, always_2d=True)
+    return audio.mean(axis=1), rate_hz
+
+
+def main() -> None:
+    """Print one row per song, one column per separator."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--separator", action="append", help="name or folder; default: builtin and none")
+    arguments = parser.parse_args()
+    names = arguments.separator or ["builtin", "none"]
+    songs = sorted(path.parent for path in arguments.folder.glob("*/mix.flac"))
+    table, spent_s, music_s = np.zeros((len(songs), len(names))), np.zeros(len(names)), 0.0
+    for row, song in enumerate(songs):
+        drums, rate_hz = read_mono(song / "drums.flac")
+        mix, _ = soundfile.read(song / "mix.flac", always_2d=True)
+        length = min(len(drums), len(mix))
+        drums = drums[:length] * (drums[:length] @ mix[:length].mean(axis=1)) / (drums[:length] @ drums[:length])
+        music_s += length / rate_hz
+        for column, name in enumerate(names):
+            separator = load_separator(name)
+            started_s = time.monotonic()
+            estimate = separator.separate(mix[:length].T, rate_hz)
+            spent_s[column] += time.monotonic() - started_s
+            table[row, column] = sdr_db(drums, estimate.mean(axis=0).astype(np.float64))
+        print(f"{song.name:40s}" + "".join(f"{value:12.1f}" for value in table[row]), flush=True)
+    print(f"{'mean SDR in dB':40s}" + "".join(f"{value:12.2f}" for value in table.mean(axis=0)))
+    print(f"{'times real time':40s}" + "".join(f"{music_s / seconds:12.1f}" for seconds in spent_s))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Training from a recipe, whichever network it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mix2midi.errors import OptionError
+
+SEPARATOR, TRANSCRIBER = "separator", "transcriber"
+
+
+def train_from_recipe(
+    recipe: Path,
+    data: Path,
+    run: Path,
+    *,
+    device: str = "cpu",
+    steps: int | None = None,
+    initial_weights: Path | None = None,
+    report: Callable[[dict[str, Any]], None] = lambda line: None,
+) -> Path:
+    """Train the network that a recipe names in `trains`: the transcriber, if it names none.
+
+    Parameters and errors are those of `mix2midi.transcription.training.train.train` and
+    `mix2midi.separation.training.train.train_separator`; a separator does not start from weights.
+
+    Returns
+    -------
+    Path
+        What was trained: weights, or a separator's folder.
+    """
+    from mix2midi.training.recipe import read_settings
+
+    trains = read_settings(recipe).get("trains", TRANSCRIBER)
+    if trains == TRANSCRIBER:
+        from mix2midi.transcription.training.train import train
+
+        return train(recipe, data, run, device=device, steps=steps, initial_weights=initial_weights, report=report)
+    if trains == SEPARATOR:
+        from mix2midi.separation.training.train import train_separator
+
+        if initial_weights is not None:
+            raise OptionError(f"{recipe}: a separator is trained from chance; leave out --from")
+        return train_separator(recipe, data, run, device=device, steps=steps, report=report)
+    raise OptionError(f"{recipe}: trains {trains!r} is not known; it is {TRANSCRIBER} or {SEPARATOR}")

@@ -1,0 +1,191 @@
+"""The training loop of the separator: batches, loss, optimiser, averaged weights, checkpoints, a log."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mix2midi.separation.training.mixes import Mixer
+from mix2midi.separation.training.recipe import NetworkRecipe, SeparatorRecipe
+from mix2midi.training.kits import RATE_HZ
+from mix2midi.training.learning import Learner, append_log, learning_rate
+from mix2midi.training.slices import SliceRing, slices_of_step
+from mix2midi.training.workers import RenderWorkers
+
+if TYPE_CHECKING:
+    from openunmix.model import OpenUnmix
+
+_LOG_EVERY = 50
+#: Borders of the bands that count alike, in Hz.
+_BANDS_HZ = (0, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 22050)
+_STATISTICS_BATCHES = 20
+
+
+class Trainer(Learner["OpenUnmix"]):
+    """A training run of the separator, and one step of it.
+
+    Parameters
+    ----------
+    recipe : SeparatorRecipe
+    mixer : Mixer
+    folder : Path
+        Of the run: checkpoint, log and the trained open-unmix folder lie here.
+    device : str
+        A device that torch knows.
+    """
+
+    def __init__(self, recipe: SeparatorRecipe, mixer: Mixer, folder: Path, device: str = "cpu") -> None:
+        torch.manual_seed(recipe.seed)
+        network, options = make_network(recipe.network).to(device), recipe.optimiser
+        optimiser = torch.optim.Adam(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+        super().__init__(network, optimiser, options, folder, device)
+        self.recipe, self.mixer = recipe, mixer
+        self.bands = band_matrix(recipe.network).to(device)
+
+    def fit_input(self, drums: NDArray[np.float32], rng: np.random.Generator) -> None:
+        """Mean and deviation of each bin of the mixes, which open-unmix keeps beside its weights."""
+        batches = np.array_split(drums, min(len(drums), _STATISTICS_BATCHES))
+        frames = torch.cat([self.mixer.spectra(rng, batch)[0].abs().transpose(1, 2).flatten(0, 1) for batch in batches])
+        width = self.network.nb_bins
+        mean, deviation = frames.mean(dim=0)[:width], frames.std(dim=0)[:width]
+        for network in (self.network, self.average):
+            with torch.no_grad():
+                network.input_mean.copy_(-mean)
+                # open-unmix keeps the smallest deviation at a ten-thousandth of the largest.
+                network.input_scale.copy_(1.0 / deviation.clamp_min(1e-4 * float(deviation.max())))
+
+    def learn(self, drums: NDArray[np.float32], rng: np.random.Generator) -> float:
+        """One step of the optimiser; returns the loss."""
+        self.set_learning_rate()
+        self.network.train()
+        torch.manual_seed(int(rng.integers(2**62)))  # its dropout, so that a resumed run draws what it would have drawn
+        loss = self.loss(*self.separate(self.network, *self.mixer.spectra(rng, drums)))
+        self.advance(loss)
+        return float(loss.detach())
+
+    def separate(self, network: OpenUnmix, mix: Tensor, drums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Energies [batch, bands] of error, drums and mix: the mask is laid on the mix, phase and all."""
+        mix, drums = mix.to(self.device), drums.to(self.device)
+        magnitude, target = mix.abs(), drums.abs().square()
+        # The drums as seen along the phase of the mix: |estimate - drums|^2 without complex gradients.
+        along = (mix.real * drums.real + mix.imag * drums.imag) / magnitude.clamp_min(1e-8)
+        estimate = network(magnitude[:, None])[:, 0]
+        error = estimate * (estimate - 2.0 * along)
+        error_bands, target_bands, mix_bands = (
+            energy.sum(dim=2) @ self.bands.T for energy in (error, target, magnitude.square())
+        )
+        return (error_bands + target_bands).clamp_min(0.0), target_bands, mix_bands
+
+    def loss(self, error: Tensor, drums: Tensor, mix: Tensor) -> Tensor:
+        """Error in dB of the drums, mean over mixes: as a whole, and band by band."""
+        options = self.recipe.optimiser
+        floor = 10.0 ** (options.floor_db / 10.0)
+        whole = _decibels(error.sum(1), drums.sum(1), floor * mix.sum(1))
+        bands = _decibels(error, drums, floor * mix + 1e-3 * floor * mix.sum(1, keepdim=True)).mean(dim=1)
+        return ((1.0 - options.band_weight) * whole + options.band_weight * bands).mean()
+
+    def save(self) -> None:
+        """Write the checkpoint and the averaged weights, each at once."""
+        self.save_checkpoint(self.recipe.to_dict())
+        save_open_unmix(self.average, self.recipe, self.step, self.folder / "open-unmix")
+
+
+def make_network(recipe: NetworkRecipe) -> OpenUnmix:
+    """Openunmix's network of one channel, untrained."""
+    from openunmix.model import OpenUnmix
+
+    return OpenUnmix(
+        nb_bins=recipe.n_fft // 2 + 1,
+        nb_channels=1,
+        hidden_size=recipe.hidden_size,
+        nb_layers=recipe.layers,
+        max_bin=int(recipe.bandwidth_hz / RATE_HZ * recipe.n_fft),
+    )
+
+
+def band_matrix(recipe: NetworkRecipe) -> Tensor:
+    """Which bin belongs to which band [bands, bins]."""
+    frequency_hz = np.arange(recipe.n_fft // 2 + 1) * RATE_HZ / recipe.n_fft
+    number = np.clip(np.searchsorted(_BANDS_HZ, frequency_hz, side="right") - 1, 0, len(_BANDS_HZ) - 2)
+    return torch.from_numpy((number[None] == np.arange(len(_BANDS_HZ) - 1)[:, None]).astype(np.float32))
+
+
+def _decibels(error: Tensor, drums: Tensor, floor: Tensor) -> Tensor:
+    return 10.0 * torch.log10((error + floor + 1e-12) / (drums + floor + 1e-12))
+
+
+def save_open_unmix(network: OpenUnmix, recipe: SeparatorRecipe, steps: int, folder: Path) -> None:
+    """Write a folder as open-unmix's own training does, weights as safetensors of half precision."""
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    transform = recipe.network
+    settings = {"sample_rate": RATE_HZ, "nfft": transform.n_fft, "nhop": transform.hop_length, "nb_channels": 1}
+    settings["niter"] = 0  # the mask was trained to be laid on the mix as it is
+    args = {"target": "drums", "hidden_size": transform.hidden_size, "nb_channels": 1, "unidirectional": False}
+    drums = {"args": args, "steps": steps, "seed": recipe.seed}
+    state = {
+        key: value.detach().cpu().half().contiguous() if value.dtype.is_floating_point else value.cpu()
+        for key, value in network.state_dict().items()
+    }
+    for name, content in (("separator.json", settings), ("drums.json", drums)):
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    partial = folder / "drums.part"
+    save_file(state, partial)
+    partial.replace(folder / "drums.safetensors")
+
+
+def run(
+    trainer: Trainer,
+    ring: SliceRing,
+    workers: RenderWorkers,
+    validate: Callable[[OpenUnmix], tuple[float, float]],
+    report: Callable[[dict[str, Any]], None],
+) -> None:
+    """Train to the recipe's last step; the log and the checkpoint are written on the way.
+
+    Parameters
+    ----------
+    trainer, ring, workers
+        Made for the same recipe.
+    validate : callable
+        SDR of a network on mixes that nobody trains on, and what it gains over the mix itself, in dB.
+    report : callable
+        Gets each line of the log as it is written.
+    """
+    recipe, started_s = trainer.recipe, time.monotonic() - trainer.elapsed_s
+    slice_s, losses = ring.audio.shape[1] / RATE_HZ, []
+    while trainer.step < recipe.optimiser.steps:
+        numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, trainer.step)
+        workers.want(ready + (recipe.slices.capacity - recipe.slices.window) // 2)
+        rng = np.random.default_rng([recipe.seed, 2**30, trainer.step])
+        if trainer.step == 0:
+            trainer.fit_input(ring.get(np.arange(min(recipe.slices.first, 160)), workers.check)[0], rng)
+        losses.append(trainer.learn(ring.get(numbers, workers.check)[0], rng))
+        trainer.elapsed_s = time.monotonic() - started_s
+        last = trainer.step == recipe.optimiser.steps
+        if trainer.step % recipe.checkpoint_every == 0 or last:
+            trainer.save()
+        validates = trainer.step % recipe.validate_every == 0 or last
+        if trainer.step % _LOG_EVERY == 0 or validates:
+            sdr_db, gain_db = validate(trainer.average) if validates else ("", "")
+            line = {
+                "step": trainer.step,
+                "elapsed_s": round(trainer.elapsed_s, 1),
+                "audio_s": round(trainer.step * recipe.optimiser.batch_size * slice_s),
+                "loss": round(float(np.mean(losses)), 4),
+                "learning_rate": round(learning_rate(recipe.optimiser, trainer.step - 1), 7),
+                "sdr_db": sdr_db,
+                "gain_db": gain_db,
+            }
+            losses = []
+            append_log(trainer.folder / "log.csv", line)
+            report(line)

@@ -1,0 +1,130 @@
+"""From a recipe to a separator: gathers the sounds, starts the renderers, runs the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mix2midi.errors import OptionError
+from mix2midi.separation.training.recipe import SeparatorRecipe, load_separator_recipe
+
+if TYPE_CHECKING:
+    from mix2midi.separation.training.drums import DrumRenderer
+    from mix2midi.separation.training.loop import Trainer
+    from mix2midi.separation.training.mixes import Mixer
+
+_VALIDATION_MIXES = 48
+_VALIDATION_SEED = 7_000_001
+#: Of the company every so many-th clip is kept for validation.
+_HELD_OUT = 12
+
+
+def train_separator(
+    recipe_path: Path,
+    data_folder: Path,
+    run_folder: Path,
+    *,
+    device: str = "cpu",
+    steps: int | None = None,
+    report: Callable[[dict[str, Any]], None] = lambda line: None,
+) -> Path:
+    """Train a separator; a run that was stopped is taken up where its last checkpoint stands.
+
+    Parameters
+    ----------
+    recipe_path : Path
+        YAML, see `recipe.SeparatorRecipe`.
+    data_folder : Path
+        The recipe's data paths start here.
+    run_folder : Path
+        Checkpoint, `log.csv`, the ring of slices and the result are kept here.
+    device : str
+        A device that torch knows.
+    steps : int, optional
+        Replaces the recipe's number of steps.
+    report : callable
+        Gets each line of the log.
+
+    Returns
+    -------
+    Path
+        A folder of open-unmix's format, for `--separator`.
+
+    Raises
+    ------
+    OptionError
+        The recipe or its data cannot be used.
+    ModelError
+        The checkpoint in `run_folder` cannot be used.
+    """
+    from mix2midi.separation.training.loop import Trainer, run
+    from mix2midi.separation.training.mixes import Mixer
+    from mix2midi.training.company_pool import CompanyPool
+    from mix2midi.training.slices import SliceRing
+    from mix2midi.training.workers import RenderWorkers
+
+    recipe = load_separator_recipe(recipe_path)
+    if steps is not None:
+        recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    if recipe.data.company is None:
+        raise OptionError(f"{recipe_path}: a separator needs company to take drums out of; name it in data.company")
+    learnt, held_out = CompanyPool(data_folder / recipe.data.company).split(_HELD_OUT)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(recipe, Mixer(recipe.mixes, recipe.network, learnt), run_folder, device)
+    trainer.resume()
+    renderer = _renderer(recipe, data_folder, validates=False)
+    validate = _validator(trainer, Mixer(recipe.mixes, recipe.network, held_out), _renderer(recipe, data_folder, True))
+    ring_folder = run_folder / "slices"
+    ring = SliceRing(ring_folder, recipe.slices.capacity, renderer.samples)
+    first_wanted = recipe.slices.first + int(trainer.step * recipe.slices.fresh_per_step)
+    with RenderWorkers(renderer, ring_folder, recipe.workers, first_wanted) as workers:
+        run(trainer, ring, workers, validate, report)
+    return run_folder / "open-unmix"
+
+
+def _renderer(recipe: SeparatorRecipe, data_folder: Path, validates: bool) -> DrumRenderer:
+    """Kits and grooves to learn from, or those to be judged by."""
+    from mix2midi.separation.training.drums import DrumRenderer
+    from mix2midi.training.kits import KitLibrary
+    from mix2midi.training.performances import load_grooves
+
+    data, kits = recipe.data, data_folder / recipe.data.kits
+    if validates:
+        library = KitLibrary(kits, data.unused_kits, only=data.left_out_kits or None)
+    else:
+        library = KitLibrary(kits, left_out=(*data.left_out_kits, *data.unused_kits))
+    grooves = load_grooves(data_folder / data.grooves, "validation" if validates else "train")
+    return DrumRenderer(recipe.slices, library, grooves, _VALIDATION_SEED if validates else recipe.seed)
+
+
+def _validator(trainer: Trainer, mixer: Mixer, renderer: DrumRenderer) -> Callable[[Any], tuple[float, float]]:
+    """SDR on a fixed set of mixes of left-out kits and held-out company, rendered when it is first asked for."""
+    import torch
+
+    from mix2midi.training.slices import from_16_bits
+
+    stored: list[Any] = []
+
+    def render() -> None:
+        rng = np.random.default_rng(_VALIDATION_SEED)
+        for number in range(_VALIDATION_MIXES):
+            stored.append(mixer.spectra(rng, from_16_bits(renderer.render(number)[0])[None]))
+
+    def validate(network: Any) -> tuple[float, float]:
+        if not stored:
+            render()
+        sdr_db, gain_db = [], []
+        with torch.inference_mode():
+            for mix, drums in stored:
+                error, target, _ = (energy.sum() for energy in trainer.separate(network, mix, drums))
+                company = (mix - drums).abs().square().sum()
+                if target > 0 and company > 1e-3 * target:  # neither drums nor company alone
+                    sdr_db.append(float(10.0 * torch.log10(target / error)))
+                    gain_db.append(float(10.0 * torch.log10(company / error)))
+        return round(float(np.mean(sdr_db)), 2), round(float(np.mean(gain_db)), 2)
+
+    return validate
