@@ -15,7 +15,7 @@ from mix2midi.training.performances import ROW_OF_PIECE, Performance
 
 #: How often a slice goes without a family of drums, so that no drum is heard for the company it usually keeps.
 _ABSENT = {"kick": 0.06, "snare": 0.08, "hats": 0.22, "cymbals": 0.12, "toms": 0.05}
-_HAT_ROWS = [ROW_OF_PIECE[key] for key in ("closed_hat", "pedal_hat", "open_hat")]
+_CHOKING_ROWS = [ROW_OF_PIECE[key] for key in ("closed_hat", "pedal_hat")]
 _OPEN_HAT = ROW_OF_PIECE["open_hat"]
 _CHOKE_FADE = int(0.03 * RATE_HZ)
 _ATTACK_SAMPLES = int(0.04 * RATE_HZ)
@@ -194,8 +194,8 @@ def _attack_energies(audio: NDArray[np.float32]) -> NDArray[np.float64]:
 def _choked(
     sample: NDArray[np.float32], starts: NDArray[np.int64], rows: NDArray[np.int64], index: int
 ) -> NDArray[np.float32]:
-    """An open hat rings until the next hat of any kind."""
-    later = starts[index + 1 :][np.isin(rows[index + 1 :], _HAT_ROWS)]
+    """An open hat rings until the hats are closed; one that is struck again while open rings on."""
+    later = starts[index + 1 :][np.isin(rows[index + 1 :], _CHOKING_ROWS)]
     later = later[later > starts[index]]
     if not len(later):
         return sample

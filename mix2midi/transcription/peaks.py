@@ -180,7 +180,7 @@ def _refined_onset_s(heat_map: HeatMap, curve: NDArray[np.float32], frame: int) 
 def find_peaks(curve: NDArray[np.float32], height: float, distance: int) -> NDArray[np.int64]:
     """Frames of the peaks of a curve, the middle one of a flat top; outside the curve there is silence.
 
-    The same as SciPy's function of this name, whose import alone takes as long as a minute of music.
+    The same as SciPy's function of this name, whose import alone takes a second or more, longer than a minute of music.
 
     Parameters
     ----------
