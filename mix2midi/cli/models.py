@@ -57,4 +57,5 @@ def model_table(models: list[ModelStatus]) -> list[str]:
 
 def _row(status: ModelStatus) -> tuple[str, ...]:
     model = status.model
-    return (model.name, status.state, f"{model.size_mb} MB", f"{model.drums_sdr_db:.1f} dB", model.licence)
+    quality = "–" if model.drums_sdr_db is None else f"{model.drums_sdr_db:.1f} dB"
+    return (model.name, status.state, f"{model.size_mb} MB", quality, model.licence)

@@ -5,11 +5,12 @@ in constant memory however long the song is.
 """
 
 from mix2midi.separation.choice import AUTO, NAMES, Choice, choose_separator, load_separator
-from mix2midi.separation.models import MODELS, Model, ModelStatus, fetch_model, list_models
+from mix2midi.separation.models import BUILTIN, MODELS, Model, ModelStatus, fetch_model, list_models
 from mix2midi.separation.separator import NoSeparator, Separator
 
 __all__ = [
     "AUTO",
+    "BUILTIN",
     "MODELS",
     "NAMES",
     "Choice",

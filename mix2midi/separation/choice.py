@@ -9,14 +9,14 @@ from mix2midi.device import resolve_device
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.separation.download import OnDownload
 from mix2midi.separation.hybrid_demucs import load_hybrid_demucs
-from mix2midi.separation.models import MODELS, ModelStatus, fetch_model, find_model
+from mix2midi.separation.models import BUILTIN, BUILTIN_FOLDER, MODELS, ModelStatus, fetch_model, find_model
 from mix2midi.separation.open_unmix import load_open_unmix_folder, load_published_open_unmix
 from mix2midi.separation.separator import NoSeparator, Separator
 
 AUTO = "auto"
 
 #: Every name that `choose_separator` takes, beside a path to a folder.
-NAMES = (AUTO, *MODELS, NoSeparator.name)
+NAMES = (AUTO, *MODELS, BUILTIN, NoSeparator.name)
 
 #: The one that `AUTO` fetches: what most machines that separate music have in their cache already.
 PREFERRED = "htdemucs"
@@ -87,6 +87,8 @@ def load_separator(
     if name == NoSeparator.name:
         return NoSeparator()
     resolved = resolve_device(device)
+    if name == BUILTIN:
+        return load_open_unmix_folder(BUILTIN_FOLDER, resolved, name=BUILTIN)
     if name in MODELS:
         path = _weights_of(find_model(name, model_dir), model_dir, on_download)
         is_demucs = path.suffix == ".safetensors"

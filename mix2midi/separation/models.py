@@ -33,7 +33,11 @@ from mix2midi.separation.download import (
     sidecar_of,
 )
 
-State = Literal["missing", "cached", "verified", "damaged"]
+State = Literal["included", "missing", "cached", "verified", "damaged"]
+
+#: The separator inside the package: a folder as open-unmix writes it.
+BUILTIN = "builtin"
+BUILTIN_FOLDER = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,8 @@ class Model:
         Size of the file, in millions of bytes.
     sha256 : str
         The leading hex digits that are known; empty where the hub states them with the file.
-    drums_sdr_db : float
-        Published signal-to-distortion ratio of its drums on MUSDB18-HQ.
+    drums_sdr_db : float or None
+        Published signal-to-distortion ratio of its drums on MUSDB18-HQ; None where nobody measured it there.
     licence : str
         Of the weights.
     is_research_only : bool
@@ -65,7 +69,7 @@ class Model:
     source: str
     size_mb: int
     sha256: str
-    drums_sdr_db: float
+    drums_sdr_db: float | None
     licence: str
     is_research_only: bool
 
@@ -144,6 +148,18 @@ MODELS = {
 }
 
 
+_BUILTIN_MODEL = Model(
+    name=BUILTIN,
+    file_name="drums.safetensors",
+    source="",
+    size_mb=4,
+    sha256="",
+    drums_sdr_db=None,
+    licence="MIT, as this package; trained on freely licensed sounds only",
+    is_research_only=False,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
     """A model and its weights on this machine.
@@ -152,8 +168,8 @@ class ModelStatus:
     ----------
     model : Model
     state : str
-        ``"missing"``; ``"cached"``, there but without a known checksum; ``"verified"``, there and its checksum is
-        right; ``"damaged"``, its checksum is wrong.
+        ``"included"``, a part of this package; ``"missing"``; ``"cached"``, there but without a known checksum;
+        ``"verified"``, there and its checksum is right; ``"damaged"``, its checksum is wrong.
     path : Path or None
         Where the file is; None where it is missing.
     """
@@ -165,12 +181,12 @@ class ModelStatus:
     @property
     def is_usable(self) -> bool:
         """Whether the weights are there and not known to be damaged."""
-        return self.state in ("cached", "verified")
+        return self.state in ("included", "cached", "verified")
 
 
 def list_models(model_dir: Path | None = None) -> list[ModelStatus]:
     """All models by falling quality, with what is on this machine; files that are there are read for their checksum."""
-    return [find_model(name, model_dir) for name in MODELS]
+    return [find_model(name, model_dir) for name in (*MODELS, BUILTIN)]
 
 
 def find_model(name: str, model_dir: Path | None = None) -> ModelStatus:
@@ -179,7 +195,7 @@ def find_model(name: str, model_dir: Path | None = None) -> ModelStatus:
     Parameters
     ----------
     name : str
-        One of `MODELS`.
+        One of `MODELS`, or `BUILTIN`.
     model_dir : Path, optional
         Folder of the user, looked into first.
 
@@ -193,6 +209,8 @@ def find_model(name: str, model_dir: Path | None = None) -> ModelStatus:
     OptionError
         If the name is not known.
     """
+    if name == BUILTIN:
+        return ModelStatus(_BUILTIN_MODEL, "included", BUILTIN_FOLDER / _BUILTIN_MODEL.file_name)
     model = _model_of(name)
     found = [ModelStatus(model, _state_of(path, model), path) for path in _places(model, model_dir) if path.is_file()]
     usable = [status for status in found if status.is_usable]
@@ -225,6 +243,8 @@ def fetch_model(name: str, model_dir: Path | None = None, on_download: OnDownloa
         If the name is not known.
     """
     status = find_model(name, model_dir)
+    if name == BUILTIN:
+        return BUILTIN_FOLDER / status.model.file_name
     target = _path_in(model_dir or cache_dir(), status.model)
     if status.path is not None and status.is_usable:
         if model_dir is not None and status.path != target:
@@ -246,7 +266,7 @@ def cache_dir() -> Path:
 
 def _model_of(name: str) -> Model:
     if name not in MODELS:
-        raise OptionError(f"model {name!r} is not known; choose one of {', '.join(MODELS)}")
+        raise OptionError(f"model {name!r} is not known; choose one of {', '.join([*MODELS, BUILTIN])}")
     return MODELS[name]
 
 

@@ -124,7 +124,7 @@ def load_published_open_unmix(name: str, path: Path, device: str) -> NetworkSepa
     return _separator(name, networks["drums"], Spectrogram(), device)
 
 
-def load_open_unmix_folder(folder: Path, device: str) -> NetworkSeparator:
+def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -> NetworkSeparator:
     """Load a model that was trained with open-unmix.
 
     Parameters
@@ -132,6 +132,9 @@ def load_open_unmix_folder(folder: Path, device: str) -> NetworkSeparator:
     folder : Path
         With ``separator.json`` (sample_rate, nfft, nhop, nb_channels; niter where it is not 1), ``drums.json`` (args of
         the training) and ``drums*.safetensors`` or ``drums*.pth``.
+    device : str
+    name : str, optional
+        What the separator is called; by default the folder's name.
 
     Raises
     ------
@@ -157,7 +160,7 @@ def load_open_unmix_folder(folder: Path, device: str) -> NetworkSeparator:
     except (KeyError, AttributeError, IndexError) as error:
         raise ModelError(f"{path}: holds no open-unmix network; {way_out}") from error
     _fill(network, state, path, way_out)
-    return _separator(folder.name, network, spectrogram, device)
+    return _separator(name or folder.name, network, spectrogram, device)
 
 
 def _separator(name: str, network: Any, spectrogram: Spectrogram, device: str) -> NetworkSeparator:

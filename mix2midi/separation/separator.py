@@ -104,7 +104,7 @@ class SegmentNetwork(Protocol):
 
 
 class NetworkSeparator:
-    """Runs a `SegmentNetwork` over songs.
+    """Runs a `SegmentNetwork` over songs; `network` is there for those who have segments already.
 
     Nothing in it is random, and the level that some networks need is measured over the whole song in a first reading:
     the same song gives the same stem however it is cut into blocks.
@@ -113,7 +113,7 @@ class NetworkSeparator:
     def __init__(self, name: str, network: SegmentNetwork) -> None:
         self.name = name
         self.rate_hz = network.rate_hz
-        self._network = network
+        self.network = network
 
     def separate(self, audio: NDArray[np.floating], rate_hz: int) -> Samples:
         """See `Separator.separate`."""
@@ -121,7 +121,7 @@ class NetworkSeparator:
 
     def separate_stream(self, source: AudioSource, on_progress: Progress | None = None) -> Iterator[Samples]:
         """See `Separator.separate_stream`."""
-        network = self._network
+        network = self.network
         level = measure_level(source, self.rate_hz) if network.is_normalised else Level(0.0, 1.0)
 
         def separate_segment(mix: Samples) -> Samples:
