@@ -45,9 +45,13 @@ class CompanyPool:
             for row in rows
         ]
 
-    def draw(self, rng: Generator) -> Clip:
-        """A random clip."""
-        return self.clips[int(rng.integers(len(self.clips)))]
+    def draw(self, rng: Generator, evenly: bool = False) -> Clip:
+        """A random clip; `evenly`, each kind as often as the others, however many clips it has."""
+        clips = self.clips
+        if evenly:
+            kind = str(rng.choice(sorted({clip.kind for clip in clips})))
+            clips = [clip for clip in clips if clip.kind == kind]
+        return clips[int(rng.integers(len(clips)))]
 
     def split(self, every: int) -> tuple[CompanyPool, CompanyPool]:
         """A pool without every so many-th clip, and one with only these."""

@@ -76,7 +76,7 @@ class Mixer:
 
     def _clip(self, rng: Generator, samples: int) -> NDArray[np.float32]:
         """A stretch of a clip, perhaps faster or slower."""
-        clip = self.company.draw(rng)
+        clip = self.company.draw(rng, evenly=True)
         speed = float(rng.uniform(_SLOWEST, _FASTEST)) if rng.random() < self.recipe.speed_share else 1.0
         needed = int(samples * speed) + 2
         start_s = float(rng.uniform(0.0, max(0.0, clip.duration_s - needed / RATE_HZ)))
