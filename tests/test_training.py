@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib import image
 from safetensors.torch import load_file
 
 from mix2midi.drums import FAMILIES, PIECES
@@ -25,12 +27,15 @@ from mix2midi.training.slices import SliceRing, batch_of, slices_of_step
 from mix2midi.training.synthesis import synthesise_kit
 from mix2midi.transcription.network import NetworkConfig
 from mix2midi.transcription.training.loop import Trainer
+from mix2midi.transcription.training.pictures import draw_heat_maps
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe, SliceRecipe, load_recipe
 from mix2midi.transcription.training.slices import SliceRenderer
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.training.train import judging_renderer, train, training_renderer, validation_renderer
-from mix2midi.transcription.training.views import mix, separated
-from tests.sounds import RATE_HZ, RECIPE, write_grooves, write_library
+from mix2midi.transcription.training.views import mix, separated, separated_by
+from tests.sounds import RATE_HZ, RECIPE, write_company, write_grooves, write_library
+
+GOLDEN_OPEN_UNMIX = Path(__file__).parent / "golden" / "open_unmix"
 
 
 def numbers_of_step(recipe: Recipe, step: int) -> tuple[np.ndarray, int]:
@@ -246,6 +251,21 @@ def test_hits_outside_the_frames_leave_their_slopes_only() -> None:
     assert onset[0, 0, 20:80].max() == 0.0
 
 
+@pytest.mark.parametrize(("second", "rings_on"), [("closed_hat", False), ("pedal_hat", False), ("open_hat", True)])
+def test_an_open_hat_rings_until_the_hats_are_closed(data: Path, second: str, rings_on: bool) -> None:
+    kit = plain_kit(KitLibrary(data / "kits"))
+    rows = np.array([ROW_OF_PIECE["open_hat"], ROW_OF_PIECE[second]])
+    kit[rows[1]] = kit[rows[0]]  # the same sound, whatever the second hat is
+
+    def render(first_velocity: float) -> np.ndarray:
+        hits = Hits(np.array([0.0, 0.05]), rows, np.array([first_velocity, 100.0]))
+        return render_drums(np.random.default_rng(1), hits, kit, 0.4)[0]
+
+    first_alone = render(100.0) - render(1e-3)
+    late = first_alone[round(0.1 * RATE_HZ) :]
+    assert (rms(late) > 1e-3 * rms(first_alone)) == rings_on
+
+
 def test_ring_returns_what_was_put(tmp_path: Path) -> None:
     ring = SliceRing(tmp_path, capacity=4, samples=10)
     for number in range(6):
@@ -256,6 +276,29 @@ def test_ring_returns_what_was_put(tmp_path: Path) -> None:
     audio, hits = again.get(np.array([5, 3]))
     np.testing.assert_allclose(audio[:, 0] * 32767, [5, 3])
     assert hits[0, 0, 0] == 5.0 and (hits[0, 1:] == -1.0).all()
+
+
+def test_separated_views_come_from_the_separator_that_a_recipe_names(tmp_path: Path) -> None:
+    write_library(tmp_path / "kits")
+    write_grooves(tmp_path / "groove.zip")
+    write_company(tmp_path / "company")
+    shutil.copytree(GOLDEN_OPEN_UNMIX, tmp_path / "umx")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    views = {"clean": 0.0, "mix": 0.0, "separated": 1.0}
+    slices = replace(recipe.slices, views=views, separator_share=1.0, empty_share=0.0)
+    data = replace(recipe.data, company="company", separator="umx")
+    recipe = replace(recipe, slices=slices, data=data)
+    audio, _ = training_renderer(recipe, tmp_path).render(3)
+    by_mask = replace(recipe, slices=replace(slices, separator_share=0.0))
+    other, _ = training_renderer(by_mask, tmp_path).render(3)
+    assert audio.shape == other.shape and audio.any()
+    assert not np.array_equal(audio, other)
+
+
+def test_a_separator_for_training_is_one_that_separates() -> None:
+    with pytest.raises(OptionError, match="'none' separates nothing"):
+        separated_by("none", np.zeros(1000, np.float32))
 
 
 def test_slices_as_a_batch_are_what_the_ring_gives(tmp_path: Path) -> None:
@@ -317,6 +360,16 @@ def test_shipped_recipe_describes_the_shipped_network() -> None:
     assert NetworkConfig(**recipe.network) == NetworkConfig()
 
 
+def test_pictures_show_targets_beside_what_is_produced(tmp_path: Path) -> None:
+    heat_maps = np.zeros((2, 26, 50), np.float32)
+    heat_maps[1, 3, 20] = 1.0
+    for name, produced in (("same", heat_maps), ("none", np.zeros_like(heat_maps))):
+        draw_heat_maps(tmp_path / f"{name}.png", heat_maps, produced, frame_s=0.003)
+    same, none = (image.imread(tmp_path / f"{name}.png") for name in ("same", "none"))
+    changed = np.flatnonzero((same != none).any(axis=(0, 2)))
+    assert changed.size and changed.min() > same.shape[1] / 2, "only the right half, what was produced, differs"
+
+
 def test_training_learns_and_a_killed_run_goes_on_as_if_it_had_not_been(data: Path, tmp_path: Path) -> None:
     recipe = data / "recipe.yaml"
     whole = train(recipe, data, tmp_path / "whole")
@@ -330,6 +383,8 @@ def test_training_learns_and_a_killed_run_goes_on_as_if_it_had_not_been(data: Pa
     assert [int(line["step"]) for line in log] == [4, 8]
     assert all(float(line["validation_loss"]) > 0 for line in log)
     assert load_file(whole).keys() == load_file(resumed).keys()
+    pictures = sorted((tmp_path / "whole" / "pictures").iterdir())
+    assert [picture.name for picture in pictures] == ["0000004.png", "0000008.png"]
 
 
 def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:

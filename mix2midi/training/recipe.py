@@ -18,6 +18,8 @@ class DataRecipe:
     ----------
     kits, grooves, company : str
         Library of kits, archive of the Groove MIDI Dataset, pool of clips; without a pool drums have no company.
+    separator : str, optional
+        A folder of open-unmix, or ``"builtin"``, that some of the separated views come from.
     left_out_kits : tuple of str
         Kits to judge by, which nothing is learnt from.
     unused_kits : tuple of str
@@ -27,6 +29,7 @@ class DataRecipe:
     kits: str = "kits"
     grooves: str = "groove.zip"
     company: str | None = None
+    separator: str | None = None
     left_out_kits: tuple[str, ...] = ()
     unused_kits: tuple[str, ...] = ()
 

@@ -23,6 +23,8 @@ class SliceRecipe(DrumSliceRecipe):
         Length in frames of the heat map (128 samples each).
     views : mapping
         Shares of the three views, see `views`.
+    separator_share : float
+        Share of the separated views that `data.separator` makes; the others are made by a bent ideal mask.
     company_db, company_spread_db : float
         Level of the company beside the drums.
     master_effects : mapping
@@ -31,6 +33,7 @@ class SliceRecipe(DrumSliceRecipe):
 
     frames: int = 1376
     views: Mapping[str, float] = field(default_factory=lambda: {"clean": 0.34, "mix": 0.33, "separated": 0.33})
+    separator_share: float = 0.0
     company_db: float = -2.0
     company_spread_db: float = 5.0
     master_effects: Mapping[str, float] = field(default_factory=dict)

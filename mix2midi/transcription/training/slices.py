@@ -19,7 +19,7 @@ from mix2midi.training.slices import Slice, to_16_bits
 from mix2midi.transcription.level import reference_gain, window_levels_db
 from mix2midi.transcription.network import NetworkConfig
 from mix2midi.transcription.training.recipe import SliceRecipe
-from mix2midi.transcription.training.views import mix, separated
+from mix2midi.transcription.training.views import mix, separated, separated_by
 from mix2midi.units import decibels_to_gain
 
 
@@ -38,6 +38,7 @@ class SliceRenderer:
     company: CompanyPool | None
     seed: int
     varied: bool = True
+    separator: str | None = None
 
     @property
     def samples(self) -> int:
@@ -73,8 +74,15 @@ class SliceRenderer:
             if not drums.any():  # company alone: what a song without drums sounds like
                 return produce(rng, company, self.recipe.master_effects)
             drums, company = mix(rng, drums, company, self.recipe.company_db, self.recipe.company_spread_db)
-            drums = separated(rng, drums, company) if view == "separated" else drums + company
+            drums = self._separated(rng, drums, company) if view == "separated" else drums + company
         return produce(rng, drums, self.recipe.master_effects)
+
+    def _separated(
+        self, rng: Generator, drums: NDArray[np.float32], company: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        if self.separator is not None and rng.random() < self.recipe.separator_share:
+            return separated_by(self.separator, drums + company)
+        return separated(rng, drums, company)
 
 
 def hit_table(hits: Hits, network: NetworkConfig, frames: int) -> NDArray[np.float32]:

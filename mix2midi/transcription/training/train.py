@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mix2midi.transcription.training.slices import SliceRenderer
 
 _VALIDATION_SLICES = 48
+_PICTURED_SLICES = 4
 _VALIDATION_SEED = 7_000_001
 
 
@@ -41,7 +42,8 @@ def train(
     data_folder : Path
         The recipe's data paths start here.
     run_folder : Path
-        Checkpoint, `log.csv`, `weights.safetensors` and the ring of slices are kept here.
+        Checkpoint, `log.csv`, `weights.safetensors`, the ring of slices and `pictures` of targets and heat maps are
+        kept here.
     device : str
         A device that torch knows.
     steps : int, optional
@@ -118,11 +120,21 @@ def _renderer(recipe: Recipe, data_folder: Path, library: KitLibrary, split: str
     data = recipe.data
     company = CompanyPool(data_folder / data.company) if data.company else None
     grooves = load_grooves(data_folder / data.grooves, split)
-    return SliceRenderer(recipe.slices, NetworkConfig(**recipe.network), library, grooves, company, seed)
+    separator = _separator_of(recipe, data_folder)
+    network = NetworkConfig(**recipe.network)
+    return SliceRenderer(recipe.slices, network, library, grooves, company, seed, separator=separator)
+
+
+def _separator_of(recipe: Recipe, data_folder: Path) -> str | None:
+    """As `load_separator` takes it: a name, or a folder below that of the data."""
+    from mix2midi.separation import BUILTIN
+
+    name = recipe.data.separator
+    return name if name in (None, BUILTIN) else str(data_folder / str(name))
 
 
 def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwork], float]:
-    """Onset loss on a fixed set of slices, rendered when it is first asked for."""
+    """Onset loss on a fixed set of slices, rendered when it is first asked for; draws some of them."""
     from mix2midi.training.slices import batch_of
 
     stored: list[Batch] = []
@@ -133,6 +145,24 @@ def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwo
         if not stored:
             stored.extend(batch_of([renderer.render(number)]) for number in range(_VALIDATION_SLICES))
         with torch.inference_mode():
+            _draw(trainer, network, stored[:_PICTURED_SLICES])
             return float(np.mean([float(trainer.losses(network, audio, hits)[0]) for audio, hits in stored]))
 
     return validate
+
+
+def _draw(trainer: Trainer, network: DrumNetwork, batches: Sequence[Batch]) -> None:
+    """A picture of the same few slices at every validation, to see what the network has learnt since the last."""
+    import torch
+
+    from mix2midi.transcription.training.pictures import draw_heat_maps
+    from mix2midi.transcription.training.targets import paint_targets
+
+    recipe, config = trainer.recipe, network.config
+    width_frames = recipe.optimiser.target_width_frames
+    targets = [paint_targets(hits, recipe.slices.frames, width_frames)[0][0].numpy() for _, hits in batches]
+    produced = [
+        torch.sigmoid(network(torch.from_numpy(audio).to(trainer.device))[0][0]).cpu().numpy() for audio, _ in batches
+    ]
+    path = trainer.folder / "pictures" / f"{trainer.step:07d}.png"
+    draw_heat_maps(path, targets, produced, config.hop_length / config.rate_hz)
