@@ -88,11 +88,11 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class _Heard:
-    """What the transcriber made of a stem."""
+    """What the transcriber made of a stem; the heat map, 0.1 GB for an hour of music, only where a file shows it."""
 
-    heat_map: HeatMap
     notes: list[DrumNote]
     duration_s: float
+    heat_map: HeatMap | None = None
 
 
 class Converter:
@@ -233,7 +233,7 @@ class Converter:
             remarks.append("nothing was separated, so there is no stem to save")
         song = MeteredSource(source)
         with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
-            heard = self._hear(stem, song.name, partial(report, "transcribe"))
+            heard = self._hear(stem, song.name, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
             arranged = arrange(heard.notes, heard.duration_s, midi.to_arrange())
             transcription = replace(
                 _transcription_of(arranged, heard.duration_s),
@@ -253,12 +253,14 @@ class Converter:
             remarks=(*remarks, *_remarks(heard, song)),
         )
 
-    def _hear(self, stem: AudioSource, name: str, on_progress: Callable[[float], None]) -> _Heard:
+    def _hear(
+        self, stem: AudioSource, name: str, on_progress: Callable[[float], None], *, keep_heat_map: bool
+    ) -> _Heard:
         metered = MeteredSource(stem)
         with memory_guard(self.device, f"{name}: transcribing drums"):
             heat_map = self.transcriber.heat_map_of(metered, on_progress)
         notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.picking)
-        return _Heard(heat_map, notes, metered.measured_s)
+        return _Heard(notes, metered.measured_s, heat_map if keep_heat_map else None)
 
 
 def convert(
@@ -377,7 +379,7 @@ def _write_tables(
     transcription: Transcription, heard: _Heard, stem: AudioSource, outputs: Outputs, picture: Picture
 ) -> None:
     """Write what is asked for besides the MIDI file."""
-    if outputs.plot is not None:
+    if outputs.plot is not None and heard.heat_map is not None:
         from mix2midi.pipeline.plot import draw_transcription
 
         moved = [note.onset_s for note in transcription.notes] != [note.onset_s for note in heard.notes]
@@ -390,7 +392,7 @@ def _write_tables(
             reference=picture.reference,
             played=heard.notes if moved else (),
         )
-    if outputs.activations is not None:
+    if outputs.activations is not None and heard.heat_map is not None:
         write_activations(heard.heat_map, outputs.activations)
     if outputs.csv is not None:
         write_csv(transcription, outputs.csv)

@@ -61,6 +61,11 @@ class Outputs:
         values = [getattr(self, field.name) for field in fields(self)]
         return [value for value in values if value is not None]
 
+    @property
+    def need_heat_map(self) -> bool:
+        """Whether a file shows more than notes."""
+        return self.plot is not None or self.activations is not None
+
     def check(self) -> None:
         """Find out before minutes of work whether the files can be written at all.
 
