@@ -54,7 +54,7 @@ def test_beats_are_where_the_hits_are_not_on_a_raster():
 @pytest.mark.parametrize("known_bar", [None, 500])
 def test_a_song_longer_than_the_stretch_that_its_meter_is_heard_in(known_bar):
     beat_s, bars = 60 / 97, 540
-    hits = [(beat, KICK if beat % 3 == 0 else SNARE, 100) for beat in range(3 * bars)]
+    hits: list[tuple[float, int, int]] = [(beat, KICK if beat % 3 == 0 else SNARE, 100) for beat in range(3 * bars)]
     hits += [(half / 2, HAT, 60) for half in range(6 * bars)]
     notes = sorted(DrumNote(30.0 + beat * beat_s, note, velocity) for beat, note, velocity in hits)
     bars_s = 30.0 + np.arange(1, bars) * 3 * beat_s
