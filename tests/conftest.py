@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from mix2midi.pipeline import Converter
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +27,30 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.networks import write_tiny_weights
 
     return write_tiny_weights(tmp_path_factory.mktemp("weights") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session")
+def sources_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the company of the drums is made from: MIDI, syllables and recordings; read only."""
+    from tests.company import write_sources
+
+    return write_sources(tmp_path_factory.mktemp("sources"))
+
+
+@pytest.fixture
+def song(tmp_path: Path) -> Path:
+    """A short song, alone in its folder."""
+    from tests.songs import write_song
+
+    return write_song(tmp_path / "in" / "song.wav")
+
+
+@pytest.fixture
+def converter(tiny_weights: Path) -> Converter:
+    """Transcribes with the tiny network, without separation."""
+    from mix2midi.pipeline import Converter
+
+    return Converter(stem_only=True, weights=tiny_weights, device="cpu")
 
 
 @pytest.fixture

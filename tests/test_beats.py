@@ -51,6 +51,19 @@ def test_beats_are_where_the_hits_are_not_on_a_raster():
     assert np.abs(beats.times_s[:, None] - true_s).min(axis=0).max() < 0.004
 
 
+@pytest.mark.parametrize("known_bar", [None, 500])
+def test_a_song_longer_than_the_stretch_that_its_meter_is_heard_in(known_bar):
+    beat_s, bars = 60 / 97, 540
+    hits: list[tuple[float, int, int]] = [(beat, KICK if beat % 3 == 0 else SNARE, 100) for beat in range(3 * bars)]
+    hits += [(half / 2, HAT, 60) for half in range(6 * bars)]
+    notes = sorted(DrumNote(30.0 + beat * beat_s, note, velocity) for beat, note, velocity in hits)
+    bars_s = 30.0 + np.arange(1, bars) * 3 * beat_s
+    downbeat_s = None if known_bar is None else float(bars_s[known_bar])
+    beats = track_beats(notes, 1040.0, BeatOptions(downbeat_s=downbeat_s))
+    assert str(beats.signature) == "3/4"
+    assert np.abs(beats.downbeats_s[:, None] - bars_s).min(axis=0).max() < 0.05
+
+
 def test_beats_cover_the_song_and_count_on():
     notes = rock(first_s=7.0)
     beats = track_beats(notes, 60.0)

@@ -178,6 +178,8 @@ class TestEvaluation:
         assert result["pooled"]["all"]["windows_ms"]["50"]["f"] == 0.4
         assert result["pooled"]["classes"]["toms"]["windows_ms"]["50"]["f"] is None
         assert result["pooled"]["classes"]["kick"]["bias_ms"] == pytest.approx(10.0)
+        assert result["pooled"]["classes"]["kick"]["calibration_error"] == 0.5, "two sure kicks, and one was right"
+        assert result["pooled"]["classes"]["toms"]["calibration_error"] is None
         assert result["songs"][0]["pieces"]["open_hat"]["reference"] == 1
         assert result["settings"] == {"separator": "none"}
 

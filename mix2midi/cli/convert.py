@@ -87,10 +87,7 @@ def convert_command(
     wants_plot = plot or plot_range is not None or reference is not None
     flags = {"csv": csv, "json": json, "plot": wants_plot, "activations": activations, "stem": save_stem}
     jobs, failures = plan_jobs(songs, output, [name for name, wanted in flags.items() if wanted])
-    if reference is not None and len(jobs) > 1:
-        raise typer.BadParameter(f"{reference}: --reference is for one song, and {len(jobs)} are given")
-    if downbeat is not None and len(jobs) > 1:
-        raise typer.BadParameter(f"--downbeat {downbeat:g} is for one song, and {len(jobs)} are given")
+    check_for_one_song(len(jobs), reference, downbeat)
     picture = read_picture(plot_range, reference)
     with Bars(not quiet) as bars:
         converter = Converter(
@@ -106,6 +103,14 @@ def convert_command(
         )
         outcomes = run(on_start=lambda job: bars.start(str(job.song)), on_progress=bars.stage)
         report([*failures], outcomes, len(jobs) + len(failures), bars, quiet=quiet)
+
+
+def check_for_one_song(count: int, reference: Path | None, downbeat_s: float | None) -> None:
+    """Refuse what can be true of one song only where several are given."""
+    if reference is not None and count > 1:
+        raise typer.BadParameter(f"{reference}: --reference is for one song, and {count} are given")
+    if downbeat_s is not None and count > 1:
+        raise typer.BadParameter(f"--downbeat {downbeat_s:g} is for one song, and {count} are given")
 
 
 def report(done: list[Outcome], outcomes: Iterator[Outcome], total: int, bars: Bars, *, quiet: bool) -> None:

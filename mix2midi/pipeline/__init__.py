@@ -5,9 +5,10 @@
 """
 
 from mix2midi.pipeline.batch import Failure, Job, Outcome, Skipped, plan_jobs, run_jobs
-from mix2midi.pipeline.converter import Conversion, Converter, Picture, convert, transcribe
+from mix2midi.pipeline.converter import Conversion, Converter
 from mix2midi.pipeline.midi_options import MidiOptions
-from mix2midi.pipeline.outputs import Outputs
+from mix2midi.pipeline.one_call import convert, transcribe
+from mix2midi.pipeline.outputs import Outputs, Picture
 
 __all__ = [
     "Conversion",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mix2midi.audio import find_audio
 from mix2midi.errors import Mix2MidiError, ModelError, NoteMapError, OptionError, OutputError
-from mix2midi.pipeline.converter import Conversion, Converter, OnStage, Picture
+from mix2midi.pipeline.converter import Conversion, Converter, OnStage
 from mix2midi.pipeline.midi_options import MidiOptions
-from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs
+from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs, Picture
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""One song from file to file: audio, stem, heat map, notes, transcription, and the files written of it."""
+"""One song from file to file: the stages one after the other."""
 
 from __future__ import annotations
 
@@ -8,52 +8,25 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
-from numpy.typing import ArrayLike
-
-from mix2midi.audio import AudioArray, AudioFile, AudioSource
+from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.device import memory_guard, resolve_device
 from mix2midi.errors import AudioError, OptionError
-from mix2midi.notes import Beat, DrumNote, Transcription
+from mix2midi.notes import Beat, Transcription
 from mix2midi.pipeline.meter import MeteredSource
 from mix2midi.pipeline.midi_options import MidiOptions
-from mix2midi.pipeline.outputs import Outputs, write_activations
+from mix2midi.pipeline.outputs import Outputs, Picture
 from mix2midi.pipeline.stem import separated
-from mix2midi.postprocess import Arranged, arrange, write_csv, write_json, write_midi
-from mix2midi.scores import Reference
+from mix2midi.pipeline.write import Heard, write_midi_file, write_tables
+from mix2midi.postprocess import Arranged, arrange
 from mix2midi.separation import Choice, NoSeparator, choose_separator
 from mix2midi.separation.download import OnDownload
-from mix2midi.transcription import HeatMap, Transcriber, pick_notes
+from mix2midi.transcription import Transcriber, pick_notes
 
 #: Called with the stage, ``"separate"`` or ``"transcribe"``, and the fraction of it that is done, 0 to 1.
 OnStage = Callable[[str, float], None]
 
 #: No drum hit fits into less, so what is shorter is a mistake and not a song.
 MIN_DURATION_S = 0.01
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """What the picture of a song shows.
-
-    Attributes
-    ----------
-    range_s : tuple of float, optional
-        Start and end in seconds; by default the whole song if it is short, else its first part with notes.
-    reference : Reference, optional
-        The true notes, to compare with; see `mix2midi.pipeline.references.read_reference`.
-
-    Raises
-    ------
-    OptionError
-        The range ends before it starts.
-    """
-
-    range_s: tuple[float, float] | None = None
-    reference: Reference | None = None
-
-    def __post_init__(self) -> None:
-        if self.range_s is not None and not 0.0 <= self.range_s[0] < self.range_s[1]:
-            raise OptionError(f"picture from {self.range_s[0]:g} to {self.range_s[1]:g} s: start must come before end")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +57,6 @@ class Conversion:
     arranged: Arranged
     midi_options: MidiOptions
     remarks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """What the transcriber made of a stem."""
-
-    heat_map: HeatMap
-    notes: list[DrumNote]
-    duration_s: float
 
 
 class Converter:
@@ -233,7 +197,7 @@ class Converter:
             remarks.append("nothing was separated, so there is no stem to save")
         song = MeteredSource(source)
         with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
-            heard = self._hear(stem, song.name, partial(report, "transcribe"))
+            heard = self._hear(stem, song.name, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
             arranged = arrange(heard.notes, heard.duration_s, midi.to_arrange())
             transcription = replace(
                 _transcription_of(arranged, heard.duration_s),
@@ -241,8 +205,8 @@ class Converter:
                 device=self.device,
                 title=title,
             )
-            _write_tables(transcription, heard, stem, outputs, picture)
-            _write_midi(transcription, arranged, outputs, midi)
+            write_tables(transcription, heard, stem, outputs, picture)
+            write_midi_file(transcription, arranged, outputs, midi)
         return Conversion(
             song=source.name,
             transcription=replace(transcription, elapsed_s=time.perf_counter() - started),
@@ -253,89 +217,14 @@ class Converter:
             remarks=(*remarks, *_remarks(heard, song)),
         )
 
-    def _hear(self, stem: AudioSource, name: str, on_progress: Callable[[float], None]) -> _Heard:
+    def _hear(
+        self, stem: AudioSource, name: str, on_progress: Callable[[float], None], *, keep_heat_map: bool
+    ) -> Heard:
         metered = MeteredSource(stem)
         with memory_guard(self.device, f"{name}: transcribing drums"):
             heat_map = self.transcriber.heat_map_of(metered, on_progress)
         notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.picking)
-        return _Heard(heat_map, notes, metered.measured_s)
-
-
-def convert(
-    path: Path | str,
-    midi_path: Path | str | None = None,
-    *,
-    separator: str = "auto",
-    stem_only: bool = False,
-    device: str = "auto",
-    weights: Path | str | None = None,
-    model_dir: Path | str | None = None,
-    midi: MidiOptions | None = None,
-) -> Transcription:
-    """Transcribe the drums of a song.
-
-    Parameters
-    ----------
-    path : Path or str
-        Audio or video file.
-    midi_path : Path or str, optional
-        Where to write the drum part as MIDI; by default nothing is written.
-    separator, stem_only, device, weights, model_dir
-        See `Converter`, which converts several songs without loading the models again.
-    midi : MidiOptions, optional
-        Musical time, velocities and layout of the MIDI file, such as
-        ``MidiOptions(quantize="1/16", swing="auto", note_map="superior-drummer-3")``.
-
-    Returns
-    -------
-    Transcription
-
-    Raises
-    ------
-    Mix2MidiError
-        As `Converter.convert`.
-    """
-    converter = Converter(separator=separator, stem_only=stem_only, device=device, weights=weights, model_dir=model_dir)
-    outputs = Outputs(midi=None if midi_path is None else Path(midi_path))
-    return converter.convert(path, outputs, midi=midi).transcription
-
-
-def transcribe(
-    audio: ArrayLike,
-    rate_hz: int,
-    *,
-    separator: str = "auto",
-    stem_only: bool = False,
-    device: str = "auto",
-    weights: Path | str | None = None,
-    model_dir: Path | str | None = None,
-    midi: MidiOptions | None = None,
-    title: str = "",
-) -> Transcription:
-    """Transcribe the drums of a song in memory.
-
-    Parameters
-    ----------
-    audio : array of float [channels, samples] or [samples]
-        Full scale 1.0; it is not changed.
-    rate_hz : int
-        Its sampling rate.
-    separator, stem_only, device, weights, model_dir, midi
-        See `convert`.
-    title : str
-        Name of the song.
-
-    Returns
-    -------
-    Transcription
-
-    Raises
-    ------
-    Mix2MidiError
-        As `Converter.convert`.
-    """
-    converter = Converter(separator=separator, stem_only=stem_only, device=device, weights=weights, model_dir=model_dir)
-    return converter.transcribe(AudioArray(audio, rate_hz, title or "array"), midi=midi, title=title)
+        return Heard(notes, metered.measured_s, heat_map if keep_heat_map else None)
 
 
 def _check_before_work(source: AudioSource, midi: MidiOptions, picture: Picture) -> None:
@@ -352,7 +241,7 @@ def _check_before_work(source: AudioSource, midi: MidiOptions, picture: Picture)
         )
 
 
-def _remarks(heard: _Heard, song: MeteredSource) -> Iterator[str]:
+def _remarks(heard: Heard, song: MeteredSource) -> Iterator[str]:
     if song.is_silent:
         yield "the song is silent, so there are no notes"
     elif not heard.notes:
@@ -371,43 +260,6 @@ def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:
         time_signature=str(beats.signature),
         beats=[Beat(max(time_s, 0.0), position) for time_s, position in listed],
     )
-
-
-def _write_tables(
-    transcription: Transcription, heard: _Heard, stem: AudioSource, outputs: Outputs, picture: Picture
-) -> None:
-    """Write what is asked for besides the MIDI file."""
-    if outputs.plot is not None:
-        from mix2midi.pipeline.plot import draw_transcription
-
-        moved = [note.onset_s for note in transcription.notes] != [note.onset_s for note in heard.notes]
-        draw_transcription(
-            outputs.plot,
-            stem,
-            heard.heat_map,
-            transcription,
-            range_s=picture.range_s,
-            reference=picture.reference,
-            played=heard.notes if moved else (),
-        )
-    if outputs.activations is not None:
-        write_activations(heard.heat_map, outputs.activations)
-    if outputs.csv is not None:
-        write_csv(transcription, outputs.csv)
-    if outputs.json is not None:
-        write_json(transcription, outputs.json)
-
-
-def _write_midi(transcription: Transcription, arranged: Arranged, outputs: Outputs, midi: MidiOptions) -> None:
-    """Write the MIDI file, last of all, so that it stands for a song that is done."""
-    if outputs.midi is not None:
-        write_midi(
-            transcription,
-            outputs.midi,
-            tempo_map=arranged.tempo_map,
-            note_map=midi.load_note_map(),
-            layout=midi.to_layout(),
-        )
 
 
 def _no_report(stage: str, fraction: float) -> None:

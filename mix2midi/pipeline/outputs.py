@@ -1,4 +1,4 @@
-"""Which files a song becomes, and writing them."""
+"""Which files a song becomes, and what its picture shows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
-
-from mix2midi.errors import OutputError
-from mix2midi.files import PROGRAM, atomic_write
+from mix2midi.errors import OptionError, OutputError
+from mix2midi.files import PROGRAM
 from mix2midi.postprocess.tables import COLUMNS
-from mix2midi.transcription import HeatMap
+from mix2midi.scores import Reference
 
 #: What can be written beside the MIDI file, and how its name ends.
 EXTRA_SUFFIXES = {
@@ -28,6 +26,31 @@ _SEARCHED_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """What the picture of a song shows.
+
+    Attributes
+    ----------
+    range_s : tuple of float, optional
+        Start and end in seconds; by default the whole song if it is short, else its first part with notes.
+    reference : Reference, optional
+        The true notes, to compare with; see `mix2midi.pipeline.references.read_reference`.
+
+    Raises
+    ------
+    OptionError
+        The range ends before it starts.
+    """
+
+    range_s: tuple[float, float] | None = None
+    reference: Reference | None = None
+
+    def __post_init__(self) -> None:
+        if self.range_s is not None and not 0.0 <= self.range_s[0] < self.range_s[1]:
+            raise OptionError(f"picture from {self.range_s[0]:g} to {self.range_s[1]:g} s: start must come before end")
+
+
+@dataclass(frozen=True, slots=True)
 class Outputs:
     """Files that are to be written for one song; what is None is not.
 
@@ -38,7 +61,7 @@ class Outputs:
     plot : Path or None
         Picture, PNG.
     activations : Path or None
-        The heat map as NumPy's ``.npz``, see `write_activations`.
+        The heat map as NumPy's ``.npz``, see `mix2midi.pipeline.write.write_activations`.
     stem : Path or None
         The separated drums, WAV.
     """
@@ -60,6 +83,11 @@ class Outputs:
         """All that is to be written, the MIDI file first."""
         values = [getattr(self, field.name) for field in fields(self)]
         return [value for value in values if value is not None]
+
+    @property
+    def need_heat_map(self) -> bool:
+        """Whether a file shows more than notes."""
+        return self.plot is not None or self.activations is not None
 
     def check(self) -> None:
         """Find out before minutes of work whether the files can be written at all.
@@ -98,29 +126,3 @@ def _is_own(path: Path) -> bool:
         head = file.read(_SEARCHED_BYTES)
         file.seek(max(0, path.stat().st_size - _SEARCHED_BYTES))
         return any(mark in part for part in (head, file.read()) for mark in _MARKS)
-
-
-def write_activations(heat_map: HeatMap, path: Path) -> None:
-    """Write a heat map as NumPy's ``.npz``.
-
-    Arrays: ``onset`` and ``velocity`` [pieces, frames], ``family_onset`` [families, frames], 0 to 1; ``loudness_db``
-    [families, frames]; ``pieces`` and ``families``, the names of the rows; ``hop_length`` in samples and ``rate_hz``.
-    Frame ``i`` is centred at ``i * hop_length / rate_hz`` seconds.
-
-    Raises
-    ------
-    OutputError
-        The file cannot be written there.
-    """
-    with atomic_write(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(
-            file,
-            onset=heat_map.onset,
-            velocity=heat_map.velocity,
-            family_onset=heat_map.family_onset,
-            loudness_db=heat_map.loudness_db,
-            pieces=np.array(heat_map.pieces),
-            families=np.array(heat_map.families),
-            hop_length=heat_map.hop_length,
-            rate_hz=heat_map.rate_hz,
-        )

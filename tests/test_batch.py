@@ -1,0 +1,179 @@
+"""Many songs through the pipeline: where the results go, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mix2midi.errors import Mix2MidiError, OptionError, OutputError
+from mix2midi.pipeline import Conversion, Converter, Failure, Skipped, plan_jobs, run_jobs
+from mix2midi.transcription import Transcriber
+from tests.songs import files_in, write_song
+
+# Where the results go
+
+
+def planned(inputs: list[Path], output: Path | None = None) -> dict[str, str]:
+    jobs, failures = plan_jobs(inputs, output)
+    assert not failures
+    return {str(job.song): str(job.outputs.midi) for job in jobs}
+
+
+def touch(folder: Path, *names: str) -> list[Path]:
+    paths = [folder / name for name in names]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def test_results_lie_beside_their_songs(tmp_path: Path) -> None:
+    a, b = touch(tmp_path, "a.mp3", "sub.dir/b.c.flac")
+    assert planned([a, b]) == {
+        str(a): str(tmp_path / "a.mid"),
+        str(b): str(tmp_path / "sub.dir" / "b.c.mid"),
+    }
+
+
+def test_folders_keep_their_shape(tmp_path: Path) -> None:
+    touch(tmp_path, "album/cd1/01.mp3", "album/cd2/01.mp3", "album/cover.jpg")
+    out = tmp_path / "out"
+    out.mkdir()
+    assert sorted(planned([tmp_path / "album"], out).values()) == [str(out / "cd1/01.mid"), str(out / "cd2/01.mid")]
+
+
+def test_same_name_and_other_suffix_stay_apart(tmp_path: Path) -> None:
+    songs = touch(tmp_path, "a.wav", "a.mp3", "b.wav")
+    assert sorted(Path(midi).name for midi in planned(songs).values()) == ["a.mp3.mid", "a.wav.mid", "b.mid"]
+
+
+def test_same_song_twice_is_one(tmp_path: Path) -> None:
+    (song,) = touch(tmp_path, "a.wav")
+    assert len(planned([song, tmp_path, tmp_path / "." / "a.wav"])) == 1
+
+
+def test_same_name_in_one_folder_is_refused(tmp_path: Path) -> None:
+    songs = touch(tmp_path, "x/a.wav", "y/a.wav")
+    with pytest.raises(OptionError, match="different folders"):
+        plan_jobs(songs, tmp_path)
+
+
+def test_saved_stems_are_no_songs(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav", "a.drums.wav", "lone.drums.wav")
+    assert sorted(Path(song).name for song in planned([tmp_path])) == ["a.wav", "lone.drums.wav"]
+    assert list(planned([tmp_path / "a.drums.wav"])) == [str(tmp_path / "a.drums.wav")], "unless one is named"
+
+
+def test_one_file_for_one_song(tmp_path: Path) -> None:
+    a, b = touch(tmp_path, "a.wav", "b.wav")
+    target = tmp_path / "new.mid"
+    assert planned([a], target) == {str(a): str(target)}
+    with pytest.raises(OptionError, match="2 songs"):
+        plan_jobs([a, b], target)
+    with pytest.raises(OptionError, match="no folder"):
+        plan_jobs([a], b)
+
+
+@pytest.mark.parametrize("output", ["nowhere", "nowhere/song.mid"])
+def test_missing_folder_is_not_made(tmp_path: Path, output: str) -> None:
+    (song,) = touch(tmp_path, "a.wav")
+    with pytest.raises(OutputError, match="nowhere"):
+        plan_jobs([song], tmp_path / output)
+    assert files_in(tmp_path) == ["a.wav"]
+
+
+names = st.lists(
+    st.tuples(st.sampled_from(["", "x/", "y/"]), st.sampled_from("ab"), st.sampled_from([".wav", ".mp3", ".a.wav"])),
+    min_size=1,
+    max_size=8,
+    unique=True,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(names=names, into_one=st.booleans())
+def test_no_two_songs_share_a_file(names: list[tuple[str, str, str]], into_one: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        songs = touch(folder, *("".join(parts) for parts in names))
+        try:
+            jobs, _ = plan_jobs(songs, folder if into_one else None, ["csv", "stem"])
+        except OptionError:
+            assert into_one, "beside their songs there is always a way"
+            return
+        written = [path for job in jobs for path in job.outputs.paths()]
+        assert len(set(written)) == len(written)
+        assert not set(written) & set(songs), "no song is overwritten"
+
+
+# Running
+
+
+def test_one_bad_song_does_not_stop_the_others(tmp_path: Path, converter: Converter) -> None:
+    write_song(tmp_path / "a.wav")
+    (tmp_path / "b.wav").write_text("no audio")
+    write_song(tmp_path / "c.wav")
+    jobs, _ = plan_jobs([tmp_path])
+    a, b, c = run_jobs(converter, jobs)
+    assert isinstance(a, Conversion)
+    assert isinstance(c, Conversion)
+    assert isinstance(b, Failure)
+    assert str(tmp_path / "b.wav") in b.message
+    assert files_in(tmp_path) == ["a.mid", "a.wav", "b.wav", "c.mid", "c.wav"]
+
+
+def test_unexpected_trouble_names_the_song(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    song = write_song(tmp_path / "odd.wav")
+    converter = Converter(stem_only=True, device="cpu")
+
+    def stumble(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(converter, "convert", stumble)
+    (failure,) = run_jobs(converter, plan_jobs([song])[0])
+    assert isinstance(failure, Failure)
+    assert failure.message.startswith(f"{song}: unexpected ZeroDivisionError")
+
+
+def test_models_that_cannot_be_loaded_stop_all(tmp_path: Path) -> None:
+    songs = [write_song(tmp_path / "a.wav"), write_song(tmp_path / "b.wav")]
+    converter = Converter(stem_only=True, weights=tmp_path / "none.safetensors", device="cpu")
+    with pytest.raises(Mix2MidiError, match="none.safetensors"):
+        list(run_jobs(converter, plan_jobs(songs)[0]))
+
+
+def test_models_are_loaded_once(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+    load = Transcriber.load.__func__  # type: ignore[attr-defined]
+
+    def counted(cls, *args):
+        loads.append(args)
+        return load(cls, *args)
+
+    monkeypatch.setattr(Transcriber, "load", classmethod(counted))
+    songs = [write_song(tmp_path / "a.wav"), write_song(tmp_path / "b.wav")]
+    list(run_jobs(Converter(stem_only=True, weights=tiny_weights, device="cpu"), plan_jobs(songs)[0]))
+    assert len(loads) == 1
+
+
+def test_existing_results_are_skipped_if_complete(tmp_path: Path, converter: Converter) -> None:
+    write_song(tmp_path / "a.wav")
+    write_song(tmp_path / "b.wav")
+    touch(tmp_path, "a.mid", "a.csv", "b.mid")
+    jobs, _ = plan_jobs([tmp_path], extras=["csv"])
+    a, b = run_jobs(converter, jobs, skip_existing=True)
+    assert isinstance(a, Skipped)
+    assert isinstance(b, Conversion)
+    assert (tmp_path / "a.mid").stat().st_size == 0
+    assert (tmp_path / "b.csv").stat().st_size > 0
+
+
+def test_subfolders_are_made_for_their_songs(tmp_path: Path, converter: Converter) -> None:
+    write_song(tmp_path / "album/cd1/01.wav")
+    (tmp_path / "out").mkdir()
+    list(run_jobs(converter, plan_jobs([tmp_path / "album"], tmp_path / "out")[0]))
+    assert files_in(tmp_path / "out") == ["cd1", "cd1/01.mid"]

@@ -1,0 +1,127 @@
+"""Recipe, clips and pool of company for the drums, and the command that makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mix2midi.errors import OptionError, OutputError
+from mix2midi.training.company.__main__ import main
+from mix2midi.training.company.clips import KINDS, render_clip
+from mix2midi.training.company.credits import credits_table
+from mix2midi.training.company.pool import faults_of, read_index, render_company
+from mix2midi.training.company.recipe import Recipe, read_recipe
+from tests.company import RATE_HZ, rng
+
+RECIPE_TEXT = """
+clip_s: 6
+minutes: 0.4
+kinds: {song: 1, rock: 1, electronic: 1, voices: 1, recording: 1}
+sources:
+  - {name: songs, kind: midi, files: songs.zip, author: me, licence: MIT}
+  - {name: singer, kind: voice, files: voice/*.wav, author: me, licence: CC0}
+  - {name: talker, kind: talk, files: voice/*.wav, author: me, licence: CC0}
+  - {name: music, kind: recording, files: music/*.wav, author: me, title: Tones, licence: CC BY-SA-3.0}
+"""
+
+
+@pytest.fixture
+def recipe_path(tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(RECIPE_TEXT, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_recipe_is_valid_and_knows_its_kinds(tmp_path: Path) -> None:
+    path = Path(__file__).parents[1] / "mix2midi" / "configs" / "company.yaml"
+    recipe = read_recipe(path, [tmp_path])
+    assert set(recipe.kinds) <= set(KINDS)
+    assert recipe.of_kind("speech")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("licence: MIT", "licence: CC BY-NC-SA-4.0", "not free"),
+        ("licence: MIT", "licence: all rights reserved", "not free"),
+        ("kind: midi", "kind: vinyl", "vinyl"),
+        ("clip_s: 6", "clip_s: 1", "clip_s"),
+        ("sources:", "things:", "not a recipe"),
+        ("kinds: {song: 1", "kinds: {drums: 1", "drums"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_with_a_reason(
+    recipe_path: Path, sources_dir: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    recipe_path.write_text(RECIPE_TEXT.replace(old, new), encoding="utf-8")
+    with pytest.raises(OptionError, match=message):
+        render_company(recipe_path, tmp_path / "pool", minutes=0.1, folders=[sources_dir])
+
+
+def test_sources_that_are_not_on_this_machine_are_left_out(recipe_path: Path, tmp_path: Path) -> None:
+    assert read_recipe(recipe_path, [tmp_path]).sources == ()
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_renders_a_sound_clip_without_any_source(kind: str) -> None:
+    clip = render_clip(Recipe(6.0, 1.0, {kind: 1.0}, ()), kind, rng(8))
+    assert faults_of(clip.audio) == []
+    assert clip.audio.dtype == np.float32
+    assert 4 * RATE_HZ < len(clip.audio) < 12 * RATE_HZ
+    assert (clip.tempo_bpm == 0) == (kind == "recording")
+
+
+def test_a_pool_holds_what_its_index_says(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
+    reported: list[float] = []
+    entries = render_company(recipe_path, tmp_path / "pool", 5, folders=[sources_dir], on_progress=reported.append)
+    assert entries == read_index(tmp_path / "pool")
+    assert sum(entry.duration_s for entry in entries) >= 24.0
+    assert reported[-1] == 1.0 and reported == sorted(reported)
+    for entry in entries:
+        samples = np.load(tmp_path / "pool" / entry.file, mmap_mode="r")
+        assert samples.dtype == np.int16 and samples.ndim == 1
+        assert len(samples) == pytest.approx(entry.duration_s * RATE_HZ, abs=RATE_HZ / 1000)
+        assert np.abs(samples.astype(int)).max() < 32700
+    licences = {licence for entry in entries for licence in entry.licences.split("; ") if licence}
+    assert licences and licences <= {"MIT", "CC0", "CC BY-SA-3.0"}
+    assert not list((tmp_path / "pool").glob(".*")), "no temporary files stay"
+
+
+def test_seeds_repeat_exactly_and_a_killed_run_goes_on(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
+    whole = render_company(recipe_path, tmp_path / "a", 1, folders=[sources_dir])
+    render_company(recipe_path, tmp_path / "b", 1, minutes=0.1, folders=[sources_dir])
+    resumed = render_company(recipe_path, tmp_path / "b", 1, folders=[sources_dir])
+    assert resumed == whole
+    for entry in whole:
+        np.testing.assert_array_equal(np.load(tmp_path / "a" / entry.file), np.load(tmp_path / "b" / entry.file))
+    other = render_company(recipe_path, tmp_path / "c", 2, minutes=0.1, folders=[sources_dir])
+    first = [np.load(tmp_path / name / clips[0].file)[:RATE_HZ] for name, clips in (("a", whole), ("c", other))]
+    assert not np.array_equal(*first)
+
+
+def test_a_folder_that_cannot_be_made_is_named(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(OutputError, match="taken"):
+        render_company(recipe_path, tmp_path / "taken", folders=[sources_dir])
+
+
+def test_the_command_reports_and_fails_with_one_line(
+    recipe_path: Path, sources_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [str(recipe_path), str(tmp_path / "pool"), "--minutes", "0.05", "--sources", str(sources_dir)]
+    assert main(arguments) == 0
+    assert "1 clips" in capsys.readouterr().out
+    assert main([str(tmp_path / "none.yaml"), str(tmp_path / "pool")]) == 1
+    error = capsys.readouterr().err
+    assert "none.yaml" in error and error.count("\n") == 1
+
+
+def test_credits_name_every_source_and_piece(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
+    table = credits_table(read_recipe(recipe_path, [sources_dir]))
+    for text in ("| songs |", "| music | Tones | me | CC BY-SA-3.0 | 2 |", "| music/calm | calm |", "music/clicking"):
+        assert text in table
+    target = tmp_path / "credits.md"
+    assert main([str(recipe_path), "unused", "--sources", str(sources_dir), "--credits", str(target)]) == 0
+    assert target.read_text(encoding="utf-8") == table

@@ -1,0 +1,162 @@
+"""One song through the pipeline: what is written, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import mix2midi
+from mix2midi.audio import AudioFile
+from mix2midi.errors import AudioError, DeviceError, OptionError, OutputError
+from mix2midi.pipeline import Converter, MidiOptions, Outputs, Picture, convert, transcribe
+from mix2midi.postprocess import read_midi_notes
+from mix2midi.transcription import HeatMap, Transcriber, pick_notes
+from tests.songs import RATE_HZ, QuietSeparator, files_in, hits, use_separator, write_song
+
+# What is written
+
+
+def test_ladder_gives_what_the_file_call_gives(song: Path, tiny_weights: Path) -> None:
+    transcriber = Transcriber.load(tiny_weights)
+    by_hand = pick_notes(transcriber.heat_map_of(AudioFile(song)), transcriber.picking)
+    transcription = convert(song, stem_only=True, weights=tiny_weights, device="cpu")
+    assert by_hand, "the tiny network must find something, or this test proves nothing"
+    assert transcription.notes == by_hand
+    assert (transcription.title, transcription.separator, transcription.device) == ("song", "none", "cpu")
+    assert transcription.duration_s == pytest.approx(1.5)
+
+
+def test_array_and_file_give_the_same_notes(song: Path, tiny_weights: Path) -> None:
+    samples, rate_hz = soundfile.read(song, dtype="float32")
+    before = samples.copy()
+    from_array = transcribe(samples.T, rate_hz, stem_only=True, weights=tiny_weights, device="cpu", title="song")
+    assert from_array == convert(song, stem_only=True, weights=tiny_weights, device="cpu")
+    np.testing.assert_array_equal(samples, before)
+
+
+def test_nothing_is_written_unless_asked(song: Path, converter: Converter) -> None:
+    converter.convert(song)
+    assert files_in(song.parent) == ["song.wav"]
+
+
+def test_public_call_writes_midi(song: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    midi = mix2midi.MidiOptions(tempo="constant", tempo_bpm=90.0)
+    transcription = mix2midi.convert(song, tmp_path / "out.mid", stem_only=True, weights=tiny_weights, midi=midi)
+    assert transcription.tempo_bpm == pytest.approx(90.0, rel=1e-6)
+    assert len(read_midi_notes(tmp_path / "out.mid")) == len(transcription.notes)
+
+
+def test_all_files_tell_the_same(song: Path, converter: Converter) -> None:
+    outputs = Outputs.beside(song.with_suffix(".mid"), ["csv", "json", "plot", "activations"])
+    conversion = converter.convert(song, outputs)
+    notes = conversion.transcription.notes
+    assert files_in(song.parent) == ["song.csv", "song.json", "song.mid", "song.npz", "song.png", "song.wav"]
+    assert {path.name for path in conversion.files} == set(files_in(song.parent)) - {"song.wav"}
+
+    with (song.parent / "song.csv").open(encoding="utf-8") as file:
+        assert [int(row["note"]) for row in csv.DictReader(file)] == [note.note for note in notes]
+    stored = json.loads((song.parent / "song.json").read_text())
+    assert [note["velocity"] for note in stored["notes"]] == [note.velocity for note in notes]
+    in_midi = sorted((note, onset_s) for onset_s, note, _ in read_midi_notes(song.with_suffix(".mid")))
+    np.testing.assert_allclose(in_midi, sorted((note.note, note.onset_s) for note in notes), atol=1e-3)
+
+
+def test_activations_rebuild_the_heat_map(song: Path, converter: Converter) -> None:
+    conversion = converter.convert(song, Outputs.beside(song.with_suffix(".mid"), ["activations"]))
+    with np.load(song.with_suffix(".npz"), allow_pickle=False) as stored:
+        heat_map = HeatMap(
+            stored["onset"],
+            stored["velocity"],
+            stored["family_onset"],
+            stored["loudness_db"],
+            int(stored["hop_length"]),
+            int(stored["rate_hz"]),
+            tuple(stored["pieces"]),
+            tuple(stored["families"]),
+        )
+    assert pick_notes(heat_map, converter.transcriber.picking) == conversion.transcription.notes
+
+
+def test_given_tempo_is_kept_and_moves_no_note(song: Path, converter: Converter) -> None:
+    guessed = converter.convert(song)
+    given_ = converter.convert(song, midi=MidiOptions(tempo="constant", tempo_bpm=77.0))
+    assert given_.transcription.tempo_bpm == pytest.approx(77.0, rel=1e-6)
+    assert given_.transcription.notes == guessed.transcription.notes
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-6])
+def test_silence_is_an_empty_midi_and_a_word(level: float, tmp_path: Path, converter: Converter) -> None:
+    song = write_song(tmp_path / "still.flac", np.full((2, RATE_HZ), level, dtype=np.float32))
+    conversion = converter.convert(song, Outputs(midi=tmp_path / "still.mid"))
+    assert conversion.transcription.notes == []
+    assert "silent" in conversion.remarks[0]
+    assert read_midi_notes(tmp_path / "still.mid") == []
+
+
+def test_progress_rises_to_one_in_each_stage(song: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_separator(monkeypatch, QuietSeparator())
+    told: list[tuple[str, float]] = []
+    Converter(weights=tiny_weights, device="cpu").convert(
+        song, on_progress=lambda stage, fraction: told.append((stage, fraction))
+    )
+    assert [stage for stage, _ in told] == sorted(stage for stage, _ in told), "separate comes before transcribe"
+    heard = [fraction for stage, fraction in told if stage == "transcribe"]
+    assert heard == sorted(heard)
+    assert heard[-1] == pytest.approx(1.0)
+
+
+# What cannot be converted
+
+
+@pytest.mark.parametrize(
+    "settings_",
+    [{"device": "abacus"}, {"stem_only": True, "separator": "htdemucs"}],
+)
+def test_unknown_settings_are_refused_at_once(settings_: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        Converter(**settings_)  # type: ignore[arg-type]
+
+
+def test_unknown_separator_is_refused(song: Path, tiny_weights: Path) -> None:
+    with pytest.raises(OptionError, match="'nosuch' is not known"):
+        convert(song, separator="nosuch", weights=tiny_weights, device="cpu")
+
+
+def test_downbeat_beyond_the_end_is_refused_before_work(song: Path, converter: Converter) -> None:
+    with pytest.raises(OptionError, match=r"ends at 1\.5 s, before the downbeat at 9 s"):
+        converter.convert(song, midi=MidiOptions(downbeat_s=9.0))
+    assert "transcriber" not in vars(converter), "no model was loaded for it"
+
+
+def test_picture_beyond_the_end_is_refused(song: Path, converter: Converter) -> None:
+    with pytest.raises(OptionError, match=r"ends at 1\.5 s"):
+        converter.convert(song, Outputs(plot=song.with_suffix(".png")), picture=Picture(range_s=(20.0, 30.0)))
+
+
+def test_not_finite_samples_are_refused(tiny_weights: Path) -> None:
+    song = hits()
+    song[0, 30_000] = np.nan
+    with pytest.raises(AudioError, match="my song"):
+        transcribe(song, RATE_HZ, stem_only=True, weights=tiny_weights, device="cpu", title="my song")
+
+
+def test_full_gpu_is_a_device_error(song: Path, converter: Converter, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def run_out(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(converter.transcriber._network, "paint", run_out)
+    with pytest.raises(DeviceError, match="memory"):
+        converter.convert(song)
+
+
+def test_output_is_checked_before_work(song: Path, converter: Converter) -> None:
+    with pytest.raises(OutputError, match="no folder"):
+        converter.convert(song, Outputs(song.parent / "nowhere" / "song.mid"))
+    assert "transcriber" not in vars(converter), "no model was loaded for it"

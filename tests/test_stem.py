@@ -1,0 +1,97 @@
+"""The drum stem on disk: what is heard of it, what stays and what is removed."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mix2midi.audio import AudioArray
+from mix2midi.pipeline import Converter, Outputs
+from tests.songs import RATE_HZ, QuietSeparator, files_in, hits, use_separator
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go in this test."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_separator_is_heard_and_leaves_nothing(
+    song: Path, tiny_weights: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    use_separator(monkeypatch, QuietSeparator(lambda: seen.append(files_in(scratch))))
+    conversion = Converter(weights=tiny_weights, device="cpu").convert(song, Outputs(midi=song.with_suffix(".mid")))
+    assert conversion.transcription.separator == "quiet"
+    assert any(seen), "the stem lies in the temporary folder while it grows"
+    assert files_in(scratch) == []
+    assert files_in(song.parent) == ["song.mid", "song.wav"]
+
+
+def test_saved_stem_is_the_separators(song: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_separator(monkeypatch, QuietSeparator())
+    converter = Converter(weights=tiny_weights, device="cpu")
+    without = converter.convert(song)
+    outputs = Outputs.beside(song.with_suffix(".mid"), ["stem"])
+    conversion = converter.convert(song, outputs)
+    stem, rate_hz = soundfile.read(song.with_name("song.drums.wav"), dtype="float32")
+    mix, _ = soundfile.read(song, dtype="float32")
+    np.testing.assert_allclose(stem, 0.5 * mix, atol=1e-6)
+    assert rate_hz == RATE_HZ
+    assert [note.note for note in conversion.transcription.notes] == [note.note for note in without.transcription.notes]
+
+
+def test_stem_louder_than_full_scale_is_not_clipped(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_separator(monkeypatch, QuietSeparator())
+    song = tmp_path / "loud.wav"
+    soundfile.write(song, 4.0 * hits().T, RATE_HZ, subtype="FLOAT")
+    Converter(weights=tiny_weights, device="cpu").convert(song, Outputs.beside(tmp_path / "loud.mid", ["stem"]))
+    stem, _ = soundfile.read(tmp_path / "loud.drums.wav", dtype="float32")
+    assert np.abs(stem).max() == pytest.approx(0.5 * np.abs(4.0 * hits()).max())
+
+
+def test_no_stem_where_nothing_was_separated(song: Path, converter: Converter) -> None:
+    conversion = converter.convert(song, Outputs.beside(song.with_suffix(".mid"), ["stem"]))
+    assert files_in(song.parent) == ["song.mid", "song.wav"]
+    assert [path.name for path in conversion.files] == ["song.mid"]
+    assert "no stem" in conversion.remarks[0]
+
+
+@pytest.mark.parametrize("trouble", [KeyboardInterrupt, RuntimeError, MemoryError, SystemExit])
+def test_broken_separation_leaves_nothing(
+    trouble: type[BaseException],
+    song: Path,
+    tiny_weights: Path,
+    scratch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def break_off() -> None:
+        raise trouble("broken off")
+
+    use_separator(monkeypatch, QuietSeparator(break_off))
+    for outputs in (Outputs(song.with_suffix(".mid")), Outputs.beside(song.with_suffix(".mid"), ["stem", "plot"])):
+        with pytest.raises(trouble):
+            Converter(weights=tiny_weights, device="cpu").convert(song, outputs)
+        assert files_in(scratch) == []
+        assert files_in(song.parent) == ["song.wav"]
+
+
+def test_separated_song_is_read_in_blocks(tiny_weights: Path, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stem of a song grows on disk while the song is read: it is never in memory as a whole."""
+    sizes: list[int] = []
+    use_separator(
+        monkeypatch, QuietSeparator(lambda: sizes.append(sum(path.stat().st_size for path in scratch.rglob("*.wav"))))
+    )
+    source = AudioArray(np.tile(hits(1.5), 4), RATE_HZ)
+    Converter(weights=tiny_weights, device="cpu").transcribe(source)
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) > 5
