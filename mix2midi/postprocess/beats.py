@@ -20,7 +20,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
 from mix2midi.postprocess.beat_smoothing import smooth_beats
-from mix2midi.postprocess.metrical_level import likely_level, repeats_in_threes
+from mix2midi.postprocess.metrical_level import Heard, is_misheard_in_part, likely_level, repeats_in_threes, tempo_of
 from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
 if TYPE_CHECKING:
@@ -38,9 +38,12 @@ MIN_ONSETS = 4
 #: Two hits closer than this are one onset: kick and hat of one beat.
 SAME_ONSET_S = 0.03
 #: Range of tempos that are looked for, in counted beats per minute.
-MIN_BEAT_BPM, MAX_BEAT_BPM = 55.0, 215.0
+MIN_BEAT_BPM, MAX_BEAT_BPM = 55.0, 220.0
 #: A tempo that is given narrows the search to this much around it.
 GIVEN_TEMPO_RANGE = 0.06
+#: Where beats are decoded again at another level, or because a part was heard at one, the tempo may differ this much
+#: from the song's: as much as players do, and less than 4:3.
+SAME_LEVEL_RANGE = 0.2
 #: 6/8 with slower eighths than this is something else, heard wrongly.
 MIN_EIGHTH_BPM = 115.0
 #: How much the first hit of a song is taken for a downbeat, as logarithm of the odds: drums mostly enter on one. It
@@ -215,7 +218,7 @@ def track_beats(
     onsets = _count_onsets(notes)
     if onsets < MIN_ONSETS:
         return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
-    observations = _observations(beat_activations(notes, duration_s, network), notes[0].onset_s)
+    observations = observe(beat_activations(notes, duration_s, network), notes[0].onset_s)
     times_s, position = _decode_level(observations, options, notes)
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
@@ -256,8 +259,8 @@ def beat_activations(
     return torch.sigmoid(logits.double()).numpy()
 
 
-def _observations(activations: NDArray[np.float64], first_onset_s: float) -> NDArray[np.float64]:
-    """What the decoder sees: how likely each frame is a beat, and a downbeat, [2, frames] with silence around.
+def observe(activations: NDArray[np.float64], first_onset_s: float) -> NDArray[np.float64]:
+    """What the decoder sees: how likely each frame is a beat, and a downbeat, [2, frames] with `PADDING` around.
 
     The network's two answers do not know of each other, so where the bar may begin on either of two beats their
     difference is noise. It is bounded, and the first hit is made more likely to begin a bar.
@@ -275,38 +278,50 @@ def _observations(activations: NDArray[np.float64], first_onset_s: float) -> NDA
 def _decode_level(
     observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Decode, and once more where the beats turn out to be eighths or halves, or bars of threes not to be."""
+    """Decode, and once more where the beats turn out to be eighths or halves, in the whole song or a part of it."""
+    times_s, position, meters = decode_meter(observations, options, notes)
+    if options.tempo_bpm is not None or len(times_s) < MIN_BEATS:
+        return times_s, position
+    tempo_bpm = tempo_of(times_s)
+    if position.max() != 6:
+        heard = Heard.of(notes, observations[0, PADDING:-PADDING])
+        tempo_bpm *= likely_level(times_s, position, heard, (MIN_BEAT_BPM, MAX_BEAT_BPM))
+    if tempo_bpm == tempo_of(times_s) and not is_misheard_in_part(times_s):
+        return times_s, position
+    meters = tuple(beats for beats in meters if (beats == 6) == (position.max() == 6))
+    tempos = tempo_bpm * (1.0 - SAME_LEVEL_RANGE), tempo_bpm * (1.0 + SAME_LEVEL_RANGE)
+    return _decode(observations, options, meters, tempos)
+
+
+def decode_meter(
+    observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], tuple[int, ...]]:
+    """Decode, and once more where bars of threes turn out not to be: beats, positions, and the meters looked for."""
     meters = tuple(METER_PRIOR)
     times_s, position = _decode(observations, options, meters)
-    if position.max(initial=0) == 6 and options.signature is None and _tempo_bpm(times_s) < MIN_EIGHTH_BPM:
+    if position.max(initial=0) == 6 and options.signature is None and tempo_of(times_s) < MIN_EIGHTH_BPM:
         meters = (3, 4)
         times_s, position = _decode(observations, options, meters)
     if position.max(initial=0) in (3, 6) and options.signature is None and not repeats_in_threes(times_s, notes):
         meters = (4,)
         times_s, position = _decode(observations, options, meters)
-    if options.tempo_bpm is not None or len(times_s) < MIN_BEATS or position.max() == 6:
-        return times_s, position
-    tempo_bpm = _tempo_bpm(times_s) * likely_level(times_s, position, notes)
-    if tempo_bpm == _tempo_bpm(times_s) or not MIN_BEAT_BPM <= tempo_bpm <= MAX_BEAT_BPM:
-        return times_s, position
-    beat_quarters = TimeSignature().beat_quarters if options.signature is None else options.signature.beat_quarters
-    nearby = replace(options, tempo_bpm=tempo_bpm * float(beat_quarters))
-    return _decode(observations, nearby, meters)
-
-
-def _tempo_bpm(times_s: NDArray[np.float64]) -> float:
-    return 60.0 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 0.0
+    return times_s, position, meters
 
 
 def _decode(
-    observations: NDArray[np.float64], options: BeatOptions, meters: tuple[int, ...]
+    observations: NDArray[np.float64],
+    options: BeatOptions,
+    meters: tuple[int, ...],
+    tempos: tuple[float, float] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Times and positions in the bar of the most likely beats."""
+    """Times and positions in the bar of the most likely beats; between two tempos in counted beats per minute."""
     import metricon
 
     if options.signature is None and len(meters) > 1 and observations.shape[1] > METER_FRAMES:
         meters = _meter_of_busiest(observations, options, meters)
     settings = _decoder_settings(options, meters)
+    if tempos is not None:
+        settings["min_bpm"], settings["max_bpm"] = tempos
     tracker = metricon.DownbeatTracker(fps=BEAT_FPS, transition_lambda=TRANSITION_LAMBDA, **settings)
     beat, downbeat = observations
     frames = metricon.Activations.from_activations(beat, downbeat, fps=BEAT_FPS)

@@ -27,9 +27,8 @@ AUTO_GRIDS = ("1/4", "1/8", "1/8t", "1/16", "1/16t", "1/32")
 #: Grids whose lines swing, and the pair of notes that does: every second one comes late.
 SWUNG_STEP = {"1/8": Fraction(1, 2), "1/16": Fraction(1, 4), "1/32": Fraction(1, 4)}
 
-#: Scatter of human hits around the grid, in seconds, and the share of hits that are on none.
+#: Scatter of human hits around the grid, in seconds.
 SCATTER_S = 0.013
-STRAY_SHARE = 0.01
 #: Share of hits that a grid may leave unexplained, where a bar's grid is chosen: so low that a single sixteenth among
 #: eighths asks for sixteenths, for on eighths it would be moved by half a step.
 OFF_GRID_SHARE = 1e-4

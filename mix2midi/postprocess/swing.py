@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from mix2midi.postprocess.lines import SCATTER_S, STRAIGHT, STRAY_SHARE, Swing
+from mix2midi.postprocess.lines import SCATTER_S, Swing
 
 MIN_SWING, MAX_SWING = 50.0, 75.0
 #: Resolution of the estimate in percent.
@@ -16,6 +16,8 @@ RESOLUTION = 0.5
 STEPS = (Fraction(1, 2), Fraction(1, 4))
 #: How often a hit is aimed at the first note of a pair, the second, and half-way to and after the second.
 SHARES = (0.4, 0.35, 0.1, 0.1)
+#: Share of hits that are aimed at none of them.
+STRAY_SHARE = 0.01
 #: How much better swing must explain the hits than straight playing, as a logarithm of the likelihood.
 EVIDENCE = 4.0
 #: Fewer hits on second notes than this are chance.
@@ -72,6 +74,3 @@ def _count_second(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64],
     """Hits on the second note of a pair."""
     scatter = SCATTER_S / (quarter_s * 2.0 * float(swing.step))
     return int(np.count_nonzero(np.abs(_phase(quarters, swing) - swing.percent / 100.0) < 2.5 * scatter))
-
-
-__all__ = ["MAX_SWING", "MIN_SWING", "STRAIGHT", "Swing", "estimate_swing"]

@@ -55,7 +55,7 @@ def make_example(groove: Groove, duration_s: float, rng: np.random.Generator) ->
     inside = (groove.beat > grid[0] - 0.5) & (groove.beat < grid[-1])
     onset_s = np.interp(groove.beat[inside], grid, beats_s)
     row, velocity = groove.row[inside], groove.velocity[inside]
-    onset_s, row, velocity = _mishear(onset_s, row, velocity, rng)
+    onset_s, row, velocity = mishear(onset_s, row, velocity, rng)
     frames = int(duration_s * BEAT_FPS)
     target = beat_targets(beats_s, grid % groove.beats_per_bar == 0, frames)
     return Example(drum_roll(onset_s, row, velocity, frames), target)
@@ -131,10 +131,22 @@ def _beat_times(groove: Groove, duration_s: float, rng: np.random.Generator) -> 
     return beats_s - beats_s[0] - rng.uniform(0.0, 60.0 / tempo_bpm), int(rng.integers(0, last + 1))
 
 
-def _mishear(
+def mishear(
     onset_s: NDArray[np.float64], row: NDArray[np.int64], velocity: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Hits as a transcriber reports them: some lost, some mistaken, some invented, none quite in place or loudness."""
+    """Hits as a transcriber reports them: some lost, some mistaken, some invented, none quite in place or loudness.
+
+    Parameters
+    ----------
+    onset_s, row, velocity : ndarray [shape=(hits,)]
+        Seconds, index into `ROWS`, 1 to 127; not changed.
+    rng : numpy Generator
+
+    Returns
+    -------
+    onset_s, row, velocity : ndarray
+        Not sorted, and as few as none; an onset may lie a little before 0.
+    """
     row = row.copy()
     for name, other in _CONFUSIONS:
         if rng.random() < 0.15:
