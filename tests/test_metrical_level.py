@@ -53,7 +53,7 @@ def level_of(notes: list[DrumNote], tempo_bpm: float, tempo_range: tuple[float, 
 
 def backbeat(tempo_bpm: float, bars: int = 16) -> list[DrumNote]:
     """Kick on one and three, snare on two and four, hats in eighths."""
-    hits = [(beat, KICK if beat % 2 == 0 else SNARE, 100) for beat in range(4 * bars)]
+    hits = [(float(beat), KICK if beat % 2 == 0 else SNARE, 100) for beat in range(4 * bars)]
     hits += [(half / 2, HAT, 90) for half in range(8 * bars)]
     return sorted(DrumNote(beat * 60 / tempo_bpm, note, velocity) for beat, note, velocity in hits)
 

@@ -364,7 +364,7 @@ def test_pictures_show_targets_beside_what_is_produced(tmp_path: Path) -> None:
     heat_maps = np.zeros((2, 26, 50), np.float32)
     heat_maps[1, 3, 20] = 1.0
     for name, produced in (("same", heat_maps), ("none", np.zeros_like(heat_maps))):
-        draw_heat_maps(tmp_path / f"{name}.png", heat_maps, produced, frame_s=0.003)
+        draw_heat_maps(tmp_path / f"{name}.png", list(heat_maps), list(produced), frame_s=0.003)
     same, none = (image.imread(tmp_path / f"{name}.png") for name in ("same", "none"))
     changed = np.flatnonzero((same != none).any(axis=(0, 2)))
     assert changed.size and changed.min() > same.shape[1] / 2, "only the right half, what was produced, differs"
