@@ -17,11 +17,12 @@ from mix2midi.cli.app import app
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.pipeline.training import train_from_recipe
 from mix2midi.separation import load_separator
-from mix2midi.separation.training.loop import Trainer
 from mix2midi.separation.training.mixes import Mixer
 from mix2midi.separation.training.recipe import MixRecipe, NetworkRecipe, OptimiserRecipe, SeparatorRecipe
 from mix2midi.separation.training.train import train_separator
+from mix2midi.separation.training.trainer import Trainer
 from mix2midi.training.company_pool import CompanyPool
+from mix2midi.training.slices import MAX_HITS
 from tests.sounds import RATE_HZ, write_company, write_grooves, write_library
 
 RECIPE = """
@@ -116,8 +117,9 @@ def test_the_loss_is_the_error_in_decibels(company, tmp_path: Path) -> None:
 def test_learning_lowers_the_loss(company, tmp_path: Path) -> None:
     options = OptimiserRecipe(steps=60, warmup_steps=5, learning_rate=0.01)
     trainer = Trainer(SeparatorRecipe(network=SMALL, optimiser=options), Mixer(PLAIN, SMALL, company), tmp_path)
-    trainer.fit_input(clicks(40), np.random.default_rng(0))
-    losses = [trainer.learn(clicks(), np.random.default_rng(step)) for step in range(60)]
+    trainer.begin(clicks(40))
+    no_hits = np.full((len(clicks()), MAX_HITS, 3), -1.0, np.float32)
+    losses = [trainer.learn(clicks(), no_hits)["loss"] for _ in range(60)]
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 2.0, "dB"
 
 

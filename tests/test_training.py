@@ -26,12 +26,12 @@ from mix2midi.training.performances import ROW_OF_PIECE, load_grooves
 from mix2midi.training.slices import SliceRing, batch_of, slices_of_step
 from mix2midi.training.synthesis import synthesise_kit
 from mix2midi.transcription.network import NetworkConfig
-from mix2midi.transcription.training.loop import Trainer
 from mix2midi.transcription.training.pictures import draw_heat_maps
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe, SliceRecipe, load_recipe
 from mix2midi.transcription.training.slices import SliceRenderer
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.training.train import judging_renderer, train, training_renderer, validation_renderer
+from mix2midi.transcription.training.trainer import Trainer
 from mix2midi.transcription.training.views import mix, separated, separated_by
 from tests.sounds import RATE_HZ, RECIPE, write_company, write_grooves, write_library
 
@@ -395,7 +395,7 @@ def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:
         ring.put(number, *renderer.render(number))
 
     def losses(trainer: Trainer, steps: int) -> list[float]:
-        return [trainer.learn(*ring.get(numbers_of_step(recipe, trainer.step)[0]))[0] for _ in range(steps)]
+        return [trainer.learn(*ring.get(numbers_of_step(recipe, trainer.step)[0]))["loss_onset"] for _ in range(steps)]
 
     straight = losses(Trainer(recipe, tmp_path), 6)
     stopped = Trainer(recipe, tmp_path)
@@ -414,7 +414,7 @@ def test_a_batch_can_be_learnt(renderer: SliceRenderer, data: Path, tmp_path: Pa
     ring.put(0, *renderer.render(0))
     trainer = Trainer(recipe, tmp_path)
     batch = ring.get(np.zeros(2, dtype=np.int64))
-    losses = [sum(trainer.learn(*batch)) for _ in range(60)]
+    losses = [sum(trainer.learn(*batch).values()) for _ in range(60)]
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 

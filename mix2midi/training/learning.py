@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import csv
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mix2midi.errors import ModelError
-from mix2midi.training.recipe import LearningRecipe
+from mix2midi.training.recipe import LearningRecipe, TrainingRecipe
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 
-class Learner(Generic[Network]):
+class Learner(ABC, Generic[Network]):
     """State of a training run: a network, the running average of its weights, and its optimiser.
 
     Parameters
@@ -27,20 +30,41 @@ class Learner(Generic[Network]):
         On its device.
     optimiser : torch Optimizer
         Over its parameters.
-    options : LearningRecipe
+    recipe : TrainingRecipe
     folder : Path
         Of the run: the checkpoint lies here.
     device : str
         Where the network is.
+
+    Attributes
+    ----------
+    figures : tuple of str
+        What validation measures, by the names that the log has for it.
+    slice_s : float
+        What one slice counts for in the log's audio heard.
     """
 
+    figures: tuple[str, ...]
+    slice_s: float
+
     def __init__(
-        self, network: Network, optimiser: torch.optim.Optimizer, options: LearningRecipe, folder: Path, device: str
+        self, network: Network, optimiser: torch.optim.Optimizer, recipe: TrainingRecipe, folder: Path, device: str
     ) -> None:
         self.network, self.optimiser, self.folder, self.device = network, optimiser, folder, device
         self.average = deepcopy(network).eval().requires_grad_(False)
         self.step, self.elapsed_s = 0, 0.0
-        self._options = options
+        self._recipe, self._options = recipe, recipe.optimiser
+
+    def begin(self, audio: NDArray[np.float32]) -> None:  # noqa: B027  # most networks need nothing
+        """What a new run does with its first slices [slices, samples] before it learns from them."""
+
+    @abstractmethod
+    def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> dict[str, float]:
+        """One step of the optimiser on slices, see `SliceRing.get`; returns the losses by their names."""
+
+    @abstractmethod
+    def save_result(self) -> None:
+        """Write what the run has made so far."""
 
     def set_learning_rate(self) -> None:
         """That of the step that comes."""
@@ -67,10 +91,10 @@ class Learner(Generic[Network]):
                 else:
                     kept.copy_(new)
 
-    def save_checkpoint(self, recipe: Mapping[str, Any]) -> None:
-        """Write all that a run goes on from, at once."""
+    def save(self) -> None:
+        """Write all that a run goes on from, and its result, each at once."""
         state = {
-            "recipe": json.dumps(recipe),
+            "recipe": json.dumps(self._recipe.to_dict()),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "network": self.network.state_dict(),
@@ -80,6 +104,7 @@ class Learner(Generic[Network]):
         partial = self.folder / "checkpoint.pt.part"
         torch.save(state, partial)
         partial.replace(self.folder / "checkpoint.pt")
+        self.save_result()
 
     def resume(self) -> bool:
         """Take up the checkpoint of the folder; False where there is none.

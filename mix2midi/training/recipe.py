@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mix2midi.errors import OptionError
 
@@ -92,6 +92,43 @@ class LearningRecipe:
     weight_decay: float = 0.01
     clip_norm: float = 2.0
     average_decay: float = 0.998
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """What the recipe of every training run has; each network's own adds its settings.
+
+    Attributes
+    ----------
+    trains : str
+        Name of the network.
+    seed : int
+        All chance of a run comes from it.
+    workers : int
+        Processes that render slices.
+    validate_every, checkpoint_every : int
+        In steps.
+    """
+
+    trains: str
+    seed: int = 1
+    workers: int = 1
+    validate_every: int = 500
+    checkpoint_every: int = 100
+    data: DataRecipe = field(default_factory=DataRecipe)
+    slices: DrumSliceRecipe = field(default_factory=DrumSliceRecipe)
+    optimiser: LearningRecipe = field(default_factory=LearningRecipe)
+
+    def with_steps(self: RecipeType, steps: int | None) -> RecipeType:
+        """The same with another number of steps; itself for None."""
+        return self if steps is None else replace(self, optimiser=replace(self.optimiser, steps=steps))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+RecipeType = TypeVar("RecipeType", bound=TrainingRecipe)
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from mix2midi.training.recipe import DataRecipe, DrumSliceRecipe, LearningRecipe, load_settings
+from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, load_settings
 
 
 @dataclass(frozen=True)
@@ -93,23 +92,14 @@ class OptimiserRecipe(LearningRecipe):
 
 
 @dataclass(frozen=True)
-class SeparatorRecipe:
+class SeparatorRecipe(TrainingRecipe):
     """Everything that decides what comes out of a training run of the separator."""
 
     trains: str = "separator"
-    seed: int = 1
-    workers: int = 1
-    validate_every: int = 500
-    checkpoint_every: int = 100
     network: NetworkRecipe = field(default_factory=NetworkRecipe)
-    data: DataRecipe = field(default_factory=DataRecipe)
     slices: SliceRecipe = field(default_factory=SliceRecipe)
     mixes: MixRecipe = field(default_factory=MixRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
 
 
 def load_separator_recipe(path: Path) -> SeparatorRecipe:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,8 @@ from mix2midi.separation.training.recipe import SeparatorRecipe, load_separator_
 
 if TYPE_CHECKING:
     from mix2midi.separation.training.drums import DrumRenderer
-    from mix2midi.separation.training.loop import Trainer
     from mix2midi.separation.training.mixes import Mixer
+    from mix2midi.separation.training.trainer import Trainer
 
 _VALIDATION_MIXES = 48
 _VALIDATION_SEED = 7_000_001
@@ -61,15 +60,12 @@ def train_separator(
     ModelError
         The checkpoint in `run_folder` cannot be used.
     """
-    from mix2midi.separation.training.loop import Trainer, run
     from mix2midi.separation.training.mixes import Mixer
+    from mix2midi.separation.training.trainer import Trainer
     from mix2midi.training.company_pool import CompanyPool
-    from mix2midi.training.slices import SliceRing
-    from mix2midi.training.workers import RenderWorkers
+    from mix2midi.training.loop import train_to_end
 
-    recipe = load_separator_recipe(recipe_path)
-    if steps is not None:
-        recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    recipe = load_separator_recipe(recipe_path).with_steps(steps)
     if recipe.data.company is None:
         raise OptionError(f"{recipe_path}: a separator needs company to take drums out of; name it in data.company")
     learnt, held_out = CompanyPool(data_folder / recipe.data.company).split(_HELD_OUT)
@@ -78,11 +74,7 @@ def train_separator(
     trainer.resume()
     renderer = _renderer(recipe, data_folder, validates=False)
     validate = _validator(trainer, Mixer(recipe.mixes, recipe.network, held_out), _renderer(recipe, data_folder, True))
-    ring_folder = run_folder / "slices"
-    ring = SliceRing(ring_folder, recipe.slices.capacity, renderer.samples)
-    first_wanted = recipe.slices.first + int(trainer.step * recipe.slices.fresh_per_step)
-    with RenderWorkers(renderer, ring_folder, recipe.workers, first_wanted) as workers:
-        run(trainer, ring, workers, validate, report)
+    train_to_end(trainer, recipe, renderer, validate, report)
     return run_folder / "open-unmix"
 
 
@@ -101,7 +93,7 @@ def _renderer(recipe: SeparatorRecipe, data_folder: Path, validates: bool) -> Dr
     return DrumRenderer(recipe.slices, library, grooves, _VALIDATION_SEED if validates else recipe.seed)
 
 
-def _validator(trainer: Trainer, mixer: Mixer, renderer: DrumRenderer) -> Callable[[Any], tuple[float, float]]:
+def _validator(trainer: Trainer, mixer: Mixer, renderer: DrumRenderer) -> Callable[[Any], dict[str, float]]:
     """SDR on a fixed set of mixes of left-out kits and held-out company, rendered when it is first asked for."""
     import torch
 
@@ -114,7 +106,7 @@ def _validator(trainer: Trainer, mixer: Mixer, renderer: DrumRenderer) -> Callab
         for number in range(_VALIDATION_MIXES):
             stored.append(mixer.spectra(rng, from_16_bits(renderer.render(number)[0])[None]))
 
-    def validate(network: Any) -> tuple[float, float]:
+    def validate(network: Any) -> dict[str, float]:
         if not stored:
             render()
         sdr_db, gain_db = [], []
@@ -125,6 +117,6 @@ def _validator(trainer: Trainer, mixer: Mixer, renderer: DrumRenderer) -> Callab
                 if target > 0 and company > 1e-3 * target:  # neither drums nor company alone
                     sdr_db.append(float(10.0 * torch.log10(target / error)))
                     gain_db.append(float(10.0 * torch.log10(company / error)))
-        return round(float(np.mean(sdr_db)), 2), round(float(np.mean(gain_db)), 2)
+        return {"sdr_db": round(float(np.mean(sdr_db)), 2), "gain_db": round(float(np.mean(gain_db)), 2)}
 
     return validate

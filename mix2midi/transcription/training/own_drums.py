@@ -164,7 +164,7 @@ def tune_to(
     Weights
         With the picking of the old ones.
     """
-    from mix2midi.transcription.training.loop import Trainer
+    from mix2midi.transcription.training.trainer import Trainer
 
     trainer = Trainer(recipe, folder, device)
     trainer.begin_with(weights.network)
@@ -173,9 +173,9 @@ def tune_to(
     while trainer.step < recipe.optimiser.steps:
         numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, trainer.step)
         slices += [_mixed(recipe.seed, number, own, general) for number in range(len(slices), ready)]
-        onset_loss, velocity_loss = trainer.learn(*batch_of([slices[number] for number in numbers]))
+        losses = trainer.learn(*batch_of([slices[number] for number in numbers]))
         if trainer.step % every == 0:
-            report({"step": trainer.step, "loss_onset": round(onset_loss, 4), "loss_velocity": round(velocity_loss, 4)})
+            report({"step": trainer.step, **{name: round(loss, 4) for name, loss in losses.items()}})
     return _mean(weights, trainer.average.to("cpu"), new_share, recipe.optimiser.steps)
 
 

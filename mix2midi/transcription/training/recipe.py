@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mix2midi.errors import OptionError
-from mix2midi.training.recipe import DataRecipe, DrumSliceRecipe, LearningRecipe, load_settings
+from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, load_settings
 
 VIEWS = ("clean", "mix", "separated")
 
@@ -63,22 +63,13 @@ class OptimiserRecipe(LearningRecipe):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(TrainingRecipe):
     """Everything that decides what comes out of a training run of the transcriber."""
 
     trains: str = "transcriber"
-    seed: int = 1
-    workers: int = 1
-    validate_every: int = 1000
-    checkpoint_every: int = 500
     network: Mapping[str, Any] = field(default_factory=dict)
-    data: DataRecipe = field(default_factory=DataRecipe)
     slices: SliceRecipe = field(default_factory=SliceRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mix2midi.training.kits import KitLibrary
     from mix2midi.training.slices import Batch
     from mix2midi.transcription.network import DrumNetwork
-    from mix2midi.transcription.training.loop import Trainer
     from mix2midi.transcription.training.slices import SliceRenderer
+    from mix2midi.transcription.training.trainer import Trainer
 
 _VALIDATION_SLICES = 48
 _PICTURED_SLICES = 4
@@ -65,23 +65,16 @@ def train(
     ModelError
         The checkpoint in `run_folder`, or the initial weights, cannot be used.
     """
-    from mix2midi.training.slices import SliceRing
-    from mix2midi.training.workers import RenderWorkers
-    from mix2midi.transcription.training.loop import Trainer, run
+    from mix2midi.training.loop import train_to_end
+    from mix2midi.transcription.training.trainer import Trainer
 
-    recipe = load_recipe(recipe_path)
-    if steps is not None:
-        recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    recipe = load_recipe(recipe_path).with_steps(steps)
     run_folder.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, run_folder, device)
     if not trainer.resume() and initial_weights is not None:
         trainer.start_from(initial_weights)
     renderer, validation = training_renderer(recipe, data_folder), validation_renderer(recipe, data_folder)
-    ring_folder = run_folder / "slices"
-    ring = SliceRing(ring_folder, recipe.slices.capacity, renderer.samples)
-    first_wanted = recipe.slices.first + int(trainer.step * recipe.slices.fresh_per_step)
-    with RenderWorkers(renderer, ring_folder, recipe.workers, first_wanted) as workers:
-        run(trainer, ring, workers, _validator(trainer, validation), report)
+    train_to_end(trainer, recipe, renderer, _validator(trainer, validation), report)
     return run_folder / "weights.safetensors"
 
 
@@ -133,20 +126,21 @@ def _separator_of(recipe: Recipe, data_folder: Path) -> str | None:
     return name if name in (None, BUILTIN) else str(data_folder / str(name))
 
 
-def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwork], float]:
+def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwork], dict[str, float]]:
     """Onset loss on a fixed set of slices, rendered when it is first asked for; draws some of them."""
     from mix2midi.training.slices import batch_of
 
     stored: list[Batch] = []
 
-    def validate(network: DrumNetwork) -> float:
+    def validate(network: DrumNetwork) -> dict[str, float]:
         import torch
 
         if not stored:
             stored.extend(batch_of([renderer.render(number)]) for number in range(_VALIDATION_SLICES))
         with torch.inference_mode():
             _draw(trainer, network, stored[:_PICTURED_SLICES])
-            return float(np.mean([float(trainer.losses(network, audio, hits)[0]) for audio, hits in stored]))
+            loss = np.mean([float(trainer.losses(network, audio, hits)[0]) for audio, hits in stored])
+        return {"validation_loss": round(float(loss), 5)}
 
     return validate
 

@@ -1,12 +1,10 @@
-"""The training loop of the separator: batches, loss, optimiser, averaged weights, checkpoints, a log."""
+"""One step of the separator's training: mixes, loss, and what comes out in open-unmix's format."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,14 +14,11 @@ from torch import Tensor
 from mix2midi.separation.training.mixes import Mixer
 from mix2midi.separation.training.recipe import NetworkRecipe, SeparatorRecipe
 from mix2midi.training.kits import RATE_HZ
-from mix2midi.training.learning import Learner, append_log, learning_rate
-from mix2midi.training.slices import SliceRing, slices_of_step
-from mix2midi.training.workers import RenderWorkers
+from mix2midi.training.learning import Learner
 
 if TYPE_CHECKING:
     from openunmix.model import OpenUnmix
 
-_LOG_EVERY = 50
 #: Borders of the bands that count alike, in Hz.
 _BANDS_HZ = (0, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 22050)
 _STATISTICS_BATCHES = 20
@@ -42,17 +37,21 @@ class Trainer(Learner["OpenUnmix"]):
         A device that torch knows.
     """
 
+    figures = ("sdr_db", "gain_db")
+
     def __init__(self, recipe: SeparatorRecipe, mixer: Mixer, folder: Path, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
         network, options = make_network(recipe.network).to(device), recipe.optimiser
         optimiser = torch.optim.Adam(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
-        super().__init__(network, optimiser, options, folder, device)
+        super().__init__(network, optimiser, recipe, folder, device)
         self.recipe, self.mixer = recipe, mixer
         self.bands = band_matrix(recipe.network).to(device)
+        self.slice_s = recipe.slices.duration_s
 
-    def fit_input(self, drums: NDArray[np.float32], rng: np.random.Generator) -> None:
+    def begin(self, audio: NDArray[np.float32]) -> None:
         """Mean and deviation of each bin of the mixes, which open-unmix keeps beside its weights."""
-        batches = np.array_split(drums, min(len(drums), _STATISTICS_BATCHES))
+        rng = np.random.default_rng([self.recipe.seed, 2**30])
+        batches = np.array_split(audio, min(len(audio), _STATISTICS_BATCHES))
         frames = torch.cat([self.mixer.spectra(rng, batch)[0].abs().transpose(1, 2).flatten(0, 1) for batch in batches])
         width = self.network.nb_bins
         mean, deviation = frames.mean(dim=0)[:width], frames.std(dim=0)[:width]
@@ -62,14 +61,21 @@ class Trainer(Learner["OpenUnmix"]):
                 # open-unmix keeps the smallest deviation at a ten-thousandth of the largest.
                 network.input_scale.copy_(1.0 / deviation.clamp_min(1e-4 * float(deviation.max())))
 
-    def learn(self, drums: NDArray[np.float32], rng: np.random.Generator) -> float:
-        """One step of the optimiser; returns the loss."""
+    def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> dict[str, float]:
+        """One step of the optimiser on drums in company that is drawn for this step; which drums hit when is not used.
+
+        Returns
+        -------
+        dict
+            ``loss`` in dB.
+        """
+        rng = np.random.default_rng([self.recipe.seed, 2**30, self.step])
         self.set_learning_rate()
         self.network.train()
         torch.manual_seed(int(rng.integers(2**62)))  # its dropout, so that a resumed run draws what it would have drawn
-        loss = self.loss(*self.separate(self.network, *self.mixer.spectra(rng, drums)))
+        loss = self.loss(*self.separate(self.network, *self.mixer.spectra(rng, audio)))
         self.advance(loss)
-        return float(loss.detach())
+        return {"loss": float(loss.detach())}
 
     def separate(self, network: OpenUnmix, mix: Tensor, drums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Energies [batch, bands] of error, drums and mix: the mask is laid on the mix, phase and all."""
@@ -92,9 +98,8 @@ class Trainer(Learner["OpenUnmix"]):
         bands = _decibels(error, drums, floor * mix + 1e-3 * floor * mix.sum(1, keepdim=True)).mean(dim=1)
         return ((1.0 - options.band_weight) * whole + options.band_weight * bands).mean()
 
-    def save(self) -> None:
-        """Write the checkpoint and the averaged weights, each at once."""
-        self.save_checkpoint(self.recipe.to_dict())
+    def save_result(self) -> None:
+        """Write the averaged weights as a folder of open-unmix."""
         save_open_unmix(self.average, self.recipe, self.step, self.folder / "open-unmix")
 
 
@@ -141,51 +146,3 @@ def save_open_unmix(network: OpenUnmix, recipe: SeparatorRecipe, steps: int, fol
     partial = folder / "drums.part"
     save_file(state, partial)
     partial.replace(folder / "drums.safetensors")
-
-
-def run(
-    trainer: Trainer,
-    ring: SliceRing,
-    workers: RenderWorkers,
-    validate: Callable[[OpenUnmix], tuple[float, float]],
-    report: Callable[[dict[str, Any]], None],
-) -> None:
-    """Train to the recipe's last step; the log and the checkpoint are written on the way.
-
-    Parameters
-    ----------
-    trainer, ring, workers
-        Made for the same recipe.
-    validate : callable
-        SDR of a network on mixes that nobody trains on, and what it gains over the mix itself, in dB.
-    report : callable
-        Gets each line of the log as it is written.
-    """
-    recipe, started_s = trainer.recipe, time.monotonic() - trainer.elapsed_s
-    slice_s, losses = ring.audio.shape[1] / RATE_HZ, []
-    while trainer.step < recipe.optimiser.steps:
-        numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, trainer.step)
-        workers.want(ready + (recipe.slices.capacity - recipe.slices.window) // 2)
-        rng = np.random.default_rng([recipe.seed, 2**30, trainer.step])
-        if trainer.step == 0:
-            trainer.fit_input(ring.get(np.arange(min(recipe.slices.first, 160)), workers.check)[0], rng)
-        losses.append(trainer.learn(ring.get(numbers, workers.check)[0], rng))
-        trainer.elapsed_s = time.monotonic() - started_s
-        last = trainer.step == recipe.optimiser.steps
-        if trainer.step % recipe.checkpoint_every == 0 or last:
-            trainer.save()
-        validates = trainer.step % recipe.validate_every == 0 or last
-        if trainer.step % _LOG_EVERY == 0 or validates:
-            sdr_db, gain_db = validate(trainer.average) if validates else ("", "")
-            line = {
-                "step": trainer.step,
-                "elapsed_s": round(trainer.elapsed_s, 1),
-                "audio_s": round(trainer.step * recipe.optimiser.batch_size * slice_s),
-                "loss": round(float(np.mean(losses)), 4),
-                "learning_rate": round(learning_rate(recipe.optimiser, trainer.step - 1), 7),
-                "sdr_db": sdr_db,
-                "gain_db": gain_db,
-            }
-            losses = []
-            append_log(trainer.folder / "log.csv", line)
-            report(line)

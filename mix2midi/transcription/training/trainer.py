@@ -1,11 +1,8 @@
-"""The training loop: batches from the ring, loss, optimiser, averaged weights, checkpoints, a log."""
+"""One step of the transcriber's training: targets, losses, optimiser, and the weights that come out."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,15 +12,11 @@ from torch.nn import functional
 
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError
-from mix2midi.training.learning import Learner, append_log, learning_rate
-from mix2midi.training.slices import SliceRing, slices_of_step
-from mix2midi.training.workers import RenderWorkers
+from mix2midi.training.learning import Learner
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
-
-_LOG_EVERY = 50
 
 
 class Trainer(Learner[DrumNetwork]):
@@ -38,15 +31,24 @@ class Trainer(Learner[DrumNetwork]):
         A device that torch knows.
     """
 
+    figures = ("validation_loss",)
+
     def __init__(self, recipe: Recipe, folder: Path, device: str = "cpu") -> None:
         torch.manual_seed(recipe.seed)
         network = DrumNetwork(NetworkConfig(**recipe.network)).to(device)
-        super().__init__(network, _optimiser(network, recipe.optimiser), recipe.optimiser, folder, device)
+        super().__init__(network, _optimiser(network, recipe.optimiser), recipe, folder, device)
         self.recipe = recipe
+        self.slice_s = recipe.slices.frames * network.config.hop_length / network.config.rate_hz
         self.class_weight = _class_weight(recipe.optimiser).to(device)
 
-    def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> tuple[float, float]:
-        """One step of the optimiser; returns the onset and velocity losses."""
+    def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> dict[str, float]:
+        """One step of the optimiser.
+
+        Returns
+        -------
+        dict
+            ``loss_onset`` and ``loss_velocity``.
+        """
         options = self.recipe.optimiser
         self.set_learning_rate()
         self.network.train()
@@ -54,7 +56,7 @@ class Trainer(Learner[DrumNetwork]):
             _freeze_norms(self.network)
         onset_loss, velocity_loss = self.losses(self.network, audio, hits)
         self.advance(onset_loss + options.velocity_weight * velocity_loss)
-        return float(onset_loss.detach()), float(velocity_loss.detach())
+        return {"loss_onset": float(onset_loss.detach()), "loss_velocity": float(velocity_loss.detach())}
 
     def losses(
         self, network: DrumNetwork, audio: NDArray[np.float32], hits: NDArray[np.float32]
@@ -70,9 +72,8 @@ class Trainer(Learner[DrumNetwork]):
         velocity_loss = (weight * (strength - velocity).square()).sum() / (weight.sum() + 1.0)
         return onset_loss, velocity_loss * 10.0
 
-    def save(self) -> None:
-        """Write the checkpoint and the averaged weights, each at once."""
-        self.save_checkpoint(self.recipe.to_dict())
+    def save_result(self) -> None:
+        """Write the averaged weights."""
         notes = {"steps": self.step, "elapsed_s": round(self.elapsed_s), "seed": self.recipe.seed}
         save_weights(Weights(self.average, {}, notes), self.folder / "weights.safetensors")
 
@@ -93,52 +94,6 @@ class Trainer(Learner[DrumNetwork]):
         """Take the weights of a network of the same configuration."""
         for own in (self.network, self.average):
             own.load_state_dict(network.state_dict())
-
-
-def run(
-    trainer: Trainer,
-    ring: SliceRing,
-    workers: RenderWorkers,
-    validate: Callable[[DrumNetwork], float],
-    report: Callable[[dict[str, Any]], None],
-) -> None:
-    """Train to the recipe's last step; the log and the checkpoint are written on the way.
-
-    Parameters
-    ----------
-    trainer, ring, workers
-        Made for the same recipe.
-    validate : callable
-        Loss of a network on slices that nobody trains on.
-    report : callable
-        Gets each line of the log as it is written.
-    """
-    recipe, started_s = trainer.recipe, time.monotonic() - trainer.elapsed_s
-    config, sums = trainer.network.config, np.zeros(2)
-    audio_s = config.hop_length * recipe.slices.frames / config.rate_hz
-    while trainer.step < recipe.optimiser.steps:
-        numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, trainer.step)
-        # Renderers may work ahead by half of what the ring holds beyond the slices that are still drawn.
-        workers.want(ready + (recipe.slices.capacity - recipe.slices.window) // 2)
-        sums += trainer.learn(*ring.get(numbers, workers.check))
-        trainer.elapsed_s = time.monotonic() - started_s
-        if trainer.step % recipe.checkpoint_every == 0 or trainer.step == recipe.optimiser.steps:
-            trainer.save()
-        validates = trainer.step % recipe.validate_every == 0 or trainer.step == recipe.optimiser.steps
-        if trainer.step % _LOG_EVERY == 0 or validates:
-            since = (trainer.step - 1) % _LOG_EVERY + 1
-            line = {
-                "step": trainer.step,
-                "elapsed_s": round(trainer.elapsed_s, 1),
-                "audio_s": round(trainer.step * recipe.optimiser.batch_size * audio_s),
-                "loss_onset": round(float(sums[0] / since), 5),
-                "loss_velocity": round(float(sums[1] / since), 5),
-                "learning_rate": round(learning_rate(recipe.optimiser, trainer.step - 1), 7),
-                "validation_loss": round(validate(trainer.average), 5) if validates else "",
-            }
-            sums[:] = 0.0
-            append_log(trainer.folder / "log.csv", line)
-            report(line)
 
 
 def _optimiser(network: DrumNetwork, options: OptimiserRecipe) -> torch.optim.AdamW:
