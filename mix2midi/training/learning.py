@@ -6,6 +6,7 @@ import csv
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from mix2midi.errors import ModelError
 from mix2midi.training.recipe import LearningRecipe, TrainingRecipe
+from mix2midi.training.team import Team
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -33,8 +35,8 @@ class Learner(ABC, Generic[Network]):
     recipe : TrainingRecipe
     folder : Path
         Of the run: the checkpoint lies here.
-    device : str
-        Where the network is.
+    team : Team
+        With whom it learns, and on which device.
 
     Attributes
     ----------
@@ -48,9 +50,9 @@ class Learner(ABC, Generic[Network]):
     slice_s: float
 
     def __init__(
-        self, network: Network, optimiser: torch.optim.Optimizer, recipe: TrainingRecipe, folder: Path, device: str
+        self, network: Network, optimiser: torch.optim.Optimizer, recipe: TrainingRecipe, folder: Path, team: Team
     ) -> None:
-        self.network, self.optimiser, self.folder, self.device = network, optimiser, folder, device
+        self.network, self.optimiser, self.folder, self.team = network, optimiser, folder, team
         self.average = deepcopy(network).eval().requires_grad_(False)
         self.step, self.elapsed_s = 0, 0.0
         self._recipe, self._options = recipe, recipe.optimiser
@@ -66,6 +68,16 @@ class Learner(ABC, Generic[Network]):
     def save_result(self) -> None:
         """Write what the run has made so far."""
 
+    @property
+    def device(self) -> str:
+        """Where the network is."""
+        return self.team.device
+
+    def arithmetic(self) -> AbstractContextManager[Any]:
+        """In this block networks compute as the recipe says; losses stay in single precision."""
+        is_mixed = self._options.precision == "bfloat16"
+        return torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=is_mixed)
+
     def set_learning_rate(self) -> None:
         """That of the step that comes."""
         for group in self.optimiser.param_groups:
@@ -75,6 +87,7 @@ class Learner(ABC, Generic[Network]):
         """Down the gradient of a loss."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.team.average_gradients(self.network.parameters())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._options.clip_norm)
         self.optimiser.step()
         self.step += 1

@@ -28,11 +28,14 @@ def train_to_end(
 ) -> None:
     """Train to the recipe's last step; the log, the checkpoint and the result are written on the way.
 
+    Of several processes that train together, the first one writes them.
+
     Parameters
     ----------
     learner : Learner
         New, or resumed; the slices lie in its folder.
     recipe : TrainingRecipe
+        Of a team, each member's own, see `TrainingRecipe.for_member`.
     renderer : Renderer
         Of the slices to learn from.
     validate : callable
@@ -40,12 +43,15 @@ def train_to_end(
     report : callable
         Gets each line of the log as it is written.
     """
-    slices, folder = recipe.slices, learner.folder / "slices"
+    slices, team = recipe.slices, learner.team
+    folder = learner.folder / ("slices" if team.is_first else f"slices-{team.rank}")
     ring = SliceRing(folder, slices.capacity, renderer.samples)
     first_wanted = slices.first + int(learner.step * slices.fresh_per_step)
     with RenderWorkers(renderer, folder, recipe.workers, first_wanted) as workers:
         if learner.step == 0:
             learner.begin(ring.get(np.arange(min(slices.first, _FIRST_SLICES)), workers.check)[0])
+        for network in (learner.network, learner.average):
+            team.share(network)
         _learn(learner, recipe, ring, workers, validate, report)
 
 
@@ -66,6 +72,8 @@ def _learn(
         for name, loss in learner.learn(*ring.get(numbers, workers.check)).items():
             losses[name].append(loss)
         learner.elapsed_s = time.monotonic() - started_s
+        if not learner.team.is_first:
+            continue
         is_last = learner.step == recipe.optimiser.steps
         if learner.step % recipe.checkpoint_every == 0 or is_last:
             learner.save()

@@ -9,6 +9,10 @@ from typing import Any, TypeVar
 
 from mix2midi.errors import OptionError
 
+#: Far from the seeds that people choose.
+_SEED_STEP = 1_000_003
+PRECISIONS = ("float32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class DataRecipe:
@@ -82,6 +86,8 @@ class LearningRecipe:
         Last share of the steps, over which the learning rate falls to nothing.
     average_decay : float
         What the running average of the weights keeps of itself at each step.
+    precision : str
+        ``"float32"``, or ``"bfloat16"`` for mixed precision: less memory and more speed on GPUs that have it.
     """
 
     batch_size: int = 8
@@ -92,6 +98,11 @@ class LearningRecipe:
     weight_decay: float = 0.01
     clip_norm: float = 2.0
     average_decay: float = 0.998
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"precision {self.precision!r} is not known; it is {' or '.join(PRECISIONS)}")
 
 
 @dataclass(frozen=True)
@@ -122,6 +133,10 @@ class TrainingRecipe:
     def with_steps(self: RecipeType, steps: int | None) -> RecipeType:
         """The same with another number of steps; itself for None."""
         return self if steps is None else replace(self, optimiser=replace(self.optimiser, steps=steps))
+
+    def for_member(self: RecipeType, rank: int) -> RecipeType:
+        """The same with other chance, for one of several processes that train together."""
+        return replace(self, seed=self.seed + rank * _SEED_STEP)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -33,6 +33,8 @@ def train_separator(
 ) -> Path:
     """Train a separator; a run that was stopped is taken up where its last checkpoint stands.
 
+    Started by `torchrun`, several processes train together, see `mix2midi.training.team`.
+
     Parameters
     ----------
     recipe_path : Path
@@ -64,17 +66,20 @@ def train_separator(
     from mix2midi.separation.training.trainer import Trainer
     from mix2midi.training.company_pool import CompanyPool
     from mix2midi.training.loop import train_to_end
+    from mix2midi.training.team import join_team
 
     recipe = load_separator_recipe(recipe_path).with_steps(steps)
     if recipe.data.company is None:
         raise OptionError(f"{recipe_path}: a separator needs company to take drums out of; name it in data.company")
     learnt, held_out = CompanyPool(data_folder / recipe.data.company).split(_HELD_OUT)
     run_folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(recipe, Mixer(recipe.mixes, recipe.network, learnt), run_folder, device)
-    trainer.resume()
-    renderer = _renderer(recipe, data_folder, validates=False)
-    validate = _validator(trainer, Mixer(recipe.mixes, recipe.network, held_out), _renderer(recipe, data_folder, True))
-    train_to_end(trainer, recipe, renderer, validate, report)
+    with join_team(device) as team:
+        recipe = recipe.for_member(team.rank)
+        trainer = Trainer(recipe, Mixer(recipe.mixes, recipe.network, learnt), run_folder, team)
+        trainer.resume()
+        judged = Mixer(recipe.mixes, recipe.network, held_out)
+        validate = _validator(trainer, judged, _renderer(recipe, data_folder, validates=True))
+        train_to_end(trainer, recipe, _renderer(recipe, data_folder, validates=False), validate, report)
     return run_folder / "open-unmix"
 
 

@@ -15,6 +15,7 @@ from mix2midi.separation.training.mixes import Mixer
 from mix2midi.separation.training.recipe import NetworkRecipe, SeparatorRecipe
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.training.learning import Learner
+from mix2midi.training.team import Team
 
 if TYPE_CHECKING:
     from openunmix.model import OpenUnmix
@@ -33,19 +34,20 @@ class Trainer(Learner["OpenUnmix"]):
     mixer : Mixer
     folder : Path
         Of the run: checkpoint, log and the trained open-unmix folder lie here.
-    device : str
-        A device that torch knows.
+    team : Team, optional
+        With whom it learns; by default alone, on the CPU.
     """
 
     figures = ("sdr_db", "gain_db")
 
-    def __init__(self, recipe: SeparatorRecipe, mixer: Mixer, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, recipe: SeparatorRecipe, mixer: Mixer, folder: Path, team: Team | None = None) -> None:
+        team = team or Team()
         torch.manual_seed(recipe.seed)
-        network, options = make_network(recipe.network).to(device), recipe.optimiser
+        network, options = make_network(recipe.network).to(team.device), recipe.optimiser
         optimiser = torch.optim.Adam(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
-        super().__init__(network, optimiser, recipe, folder, device)
+        super().__init__(network, optimiser, recipe, folder, team)
         self.recipe, self.mixer = recipe, mixer
-        self.bands = band_matrix(recipe.network).to(device)
+        self.bands = band_matrix(recipe.network).to(team.device)
         self.slice_s = recipe.slices.duration_s
 
     def begin(self, audio: NDArray[np.float32]) -> None:
@@ -83,7 +85,8 @@ class Trainer(Learner["OpenUnmix"]):
         magnitude, target = mix.abs(), drums.abs().square()
         # The drums as seen along the phase of the mix: |estimate - drums|^2 without complex gradients.
         along = (mix.real * drums.real + mix.imag * drums.imag) / magnitude.clamp_min(1e-8)
-        estimate = network(magnitude[:, None])[:, 0]
+        with self.arithmetic():
+            estimate = network(magnitude[:, None])[:, 0].float()
         error = estimate * (estimate - 2.0 * along)
         error_bands, target_bands, mix_bands = (
             energy.sum(dim=2) @ self.bands.T for energy in (error, target, magnitude.square())

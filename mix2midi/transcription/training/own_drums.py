@@ -164,9 +164,10 @@ def tune_to(
     Weights
         With the picking of the old ones.
     """
+    from mix2midi.training.team import Team
     from mix2midi.transcription.training.trainer import Trainer
 
-    trainer = Trainer(recipe, folder, device)
+    trainer = Trainer(recipe, folder, Team(device=device))
     trainer.begin_with(weights.network)
     slices: list[Slice] = []
     every = max(1, recipe.optimiser.steps // 10)

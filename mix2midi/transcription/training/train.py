@@ -35,6 +35,8 @@ def train(
 ) -> Path:
     """Train the transcriber; a run that was stopped is taken up where its last checkpoint stands.
 
+    Started by `torchrun`, several processes train together, see `mix2midi.training.team`.
+
     Parameters
     ----------
     recipe_path : Path
@@ -66,15 +68,18 @@ def train(
         The checkpoint in `run_folder`, or the initial weights, cannot be used.
     """
     from mix2midi.training.loop import train_to_end
+    from mix2midi.training.team import join_team
     from mix2midi.transcription.training.trainer import Trainer
 
     recipe = load_recipe(recipe_path).with_steps(steps)
     run_folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(recipe, run_folder, device)
-    if not trainer.resume() and initial_weights is not None:
-        trainer.start_from(initial_weights)
-    renderer, validation = training_renderer(recipe, data_folder), validation_renderer(recipe, data_folder)
-    train_to_end(trainer, recipe, renderer, _validator(trainer, validation), report)
+    with join_team(device) as team:
+        recipe = recipe.for_member(team.rank)
+        trainer = Trainer(recipe, run_folder, team)
+        if not trainer.resume() and initial_weights is not None:
+            trainer.start_from(initial_weights)
+        validate = _validator(trainer, validation_renderer(recipe, data_folder))
+        train_to_end(trainer, recipe, training_renderer(recipe, data_folder), validate, report)
     return run_folder / "weights.safetensors"
 
 

@@ -13,6 +13,7 @@ from torch.nn import functional
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError
 from mix2midi.training.learning import Learner
+from mix2midi.training.team import Team
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
 from mix2midi.transcription.training.targets import paint_targets
@@ -27,19 +28,20 @@ class Trainer(Learner[DrumNetwork]):
     recipe : Recipe
     folder : Path
         Of the run: checkpoint, log and weights lie here.
-    device : str
-        A device that torch knows.
+    team : Team, optional
+        With whom it learns; by default alone, on the CPU.
     """
 
     figures = ("validation_loss",)
 
-    def __init__(self, recipe: Recipe, folder: Path, device: str = "cpu") -> None:
+    def __init__(self, recipe: Recipe, folder: Path, team: Team | None = None) -> None:
+        team = team or Team()
         torch.manual_seed(recipe.seed)
-        network = DrumNetwork(NetworkConfig(**recipe.network)).to(device)
-        super().__init__(network, _optimiser(network, recipe.optimiser), recipe, folder, device)
+        network = DrumNetwork(NetworkConfig(**recipe.network)).to(team.device)
+        super().__init__(network, _optimiser(network, recipe.optimiser), recipe, folder, team)
         self.recipe = recipe
         self.slice_s = recipe.slices.frames * network.config.hop_length / network.config.rate_hz
-        self.class_weight = _class_weight(recipe.optimiser).to(device)
+        self.class_weight = _class_weight(recipe.optimiser).to(team.device)
 
     def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> dict[str, float]:
         """One step of the optimiser.
@@ -65,7 +67,8 @@ class Trainer(Learner[DrumNetwork]):
         options = self.recipe.optimiser
         targets = paint_targets(hits, self.recipe.slices.frames, options.target_width_frames)
         onset, velocity, weight = (target.to(self.device) for target in targets)
-        logits, strength = network(torch.from_numpy(audio).to(self.device))
+        with self.arithmetic():
+            logits, strength = (part.float() for part in network(torch.from_numpy(audio).to(self.device)))
         positive = torch.tensor(options.positive_weight, device=self.device)
         entropy = functional.binary_cross_entropy_with_logits(logits, onset, pos_weight=positive, reduction="none")
         onset_loss = (entropy * self.class_weight).mean() * 10.0  # of the size of the velocity loss
