@@ -13,7 +13,7 @@ TRAIN_EXAMPLES = """\
 Examples:
   mix2midi train mix2midi/configs/transcriber.yaml --data data/ --run runs/first
   mix2midi train recipe.yaml --data data/ --run runs/first --steps 500     try a recipe
-  torchrun --nproc-per-node 4 -m mix2midi train recipe.yaml --run runs/x   on four GPUs together
+  torchrun --nproc-per-node 4 -m -- mix2midi train recipe.yaml --run runs/x     on four GPUs together
   mix2midi train --kit my-samples/ -o mine.safetensors                     the shipped weights, tuned to your drums
 The same command again takes up a run that was stopped. `mix2midi song.mp3 --weights mine.safetensors` uses the result.
 """
