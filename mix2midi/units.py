@@ -55,3 +55,12 @@ def velocity_to_unit(velocity: ArrayLike) -> FloatArray:
 def tempo_to_seconds_per_beat(tempo_bpm: float) -> float:
     """Length of one beat in seconds."""
     return SECONDS_PER_MINUTE / tempo_bpm
+
+
+def clock(duration_s: float) -> str:
+    """Minutes and seconds, ``"3:05"``; below a minute with a decimal, ``"4.2 s"``."""
+    if duration_s < 59.95:
+        return f"{duration_s:.1f} s"
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

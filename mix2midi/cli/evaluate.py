@@ -88,8 +88,8 @@ def print_tables(evaluation: Evaluation, *, markdown: bool) -> None:
     """Print the scores, and under which settings they were made."""
     from rich.console import Console
 
-    from mix2midi.pipeline.report import clock
     from mix2midi.pipeline.score_tables import score_tables
+    from mix2midi.units import clock
 
     console = Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
     for table in score_tables(evaluation):

@@ -25,9 +25,9 @@ from mix2midi.pipeline.plot_data import (
     target_onset,
     waveform_envelope,
 )
-from mix2midi.pipeline.report import clock
 from mix2midi.scores import Reference
 from mix2midi.transcription import HeatMap
+from mix2midi.units import clock
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

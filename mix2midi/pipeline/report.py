@@ -12,6 +12,7 @@ from mix2midi.pipeline.converter import Conversion
 from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.postprocess import Quantized
 from mix2midi.postprocess.lines import STRAIGHT, SWUNG_STEP
+from mix2midi.units import clock
 
 
 def conversion_lines(conversion: Conversion) -> Iterator[str]:
@@ -55,15 +56,6 @@ def batch_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield f"  device     {done[0].transcription.device}"
         yield f"  notes      {_notes(dict(counts.most_common()))}"
         yield f"  time       {elapsed_s:.1f} s for {clock(audio_s)} of audio"
-
-
-def clock(duration_s: float) -> str:
-    """Minutes and seconds, ``"3:05"``; below a minute with a decimal, ``"4.2 s"``."""
-    if duration_s < 59.95:
-        return f"{duration_s:.1f} s"
-    minutes, seconds = divmod(round(duration_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
 def _targets(files: Sequence[Path]) -> str:
