@@ -100,7 +100,7 @@ def transcription_speed() -> float:
 
     def measure() -> float:
         started = time.perf_counter()
-        pick_notes(transcriber.heat_map(audio), transcriber.picking)
+        pick_notes(transcriber.heat_map(audio), transcriber.pickings["clean"])
         return time.perf_counter() - started
 
     return len(audio) / transcriber.rate_hz / typical(measure)

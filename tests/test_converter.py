@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +17,9 @@ from mix2midi.audio import AudioFile
 from mix2midi.errors import AudioError, DeviceError, OptionError, OutputError
 from mix2midi.pipeline import Converter, MidiOptions, Outputs, Picture, convert, transcribe
 from mix2midi.postprocess import read_midi_notes
-from mix2midi.transcription import HeatMap, Transcriber, pick_notes
+from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
+from mix2midi.transcription.peaks import CURVES, VIEWS
+from mix2midi.transcription.weights import load_weights, save_weights
 from tests.songs import RATE_HZ, QuietSeparator, files_in, hits, use_separator, write_song
 
 # What is written
@@ -23,7 +27,7 @@ from tests.songs import RATE_HZ, QuietSeparator, files_in, hits, use_separator, 
 
 def test_ladder_gives_what_the_file_call_gives(song: Path, tiny_weights: Path) -> None:
     transcriber = Transcriber.load(tiny_weights)
-    by_hand = pick_notes(transcriber.heat_map_of(AudioFile(song)), transcriber.picking)
+    by_hand = pick_notes(transcriber.heat_map_of(AudioFile(song)), transcriber.pickings["clean"])
     transcription = convert(song, stem_only=True, weights=tiny_weights, device="cpu")
     assert by_hand, "the tiny network must find something, or this test proves nothing"
     assert transcription.notes == by_hand
@@ -79,7 +83,23 @@ def test_activations_rebuild_the_heat_map(song: Path, converter: Converter) -> N
             tuple(stored["pieces"]),
             tuple(stored["families"]),
         )
-    assert pick_notes(heat_map, converter.transcriber.picking) == conversion.transcription.notes
+    assert pick_notes(heat_map, converter.transcriber.pickings[converter.view]) == conversion.transcription.notes
+
+
+@pytest.mark.parametrize(
+    ("settings", "view"),
+    [({"stem_only": True}, "clean"), ({"separator": "none"}, "mix"), ({"separator": "builtin"}, "separated")],
+)
+def test_thresholds_are_those_of_what_is_heard(
+    song: Path, tiny_weights: Path, tmp_path: Path, settings: dict[str, Any], view: str
+) -> None:
+    loaded = load_weights(tiny_weights)
+    deaf = Picking(thresholds=dict.fromkeys(CURVES, 0.999)).to_dict()
+    hearing = Picking(thresholds=dict.fromkeys(CURVES, 0.01)).to_dict()
+    save_weights(replace(loaded, pickings={**dict.fromkeys(VIEWS, deaf), view: hearing}), tmp_path / "w.safetensors")
+    converter = Converter(weights=tmp_path / "w.safetensors", device="cpu", **settings)
+    assert converter.view == view
+    assert converter.convert(song).transcription.notes
 
 
 def test_given_tempo_is_kept_and_moves_no_note(song: Path, converter: Converter) -> None:

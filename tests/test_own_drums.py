@@ -71,7 +71,7 @@ def test_one_shots_are_learnt_and_scored(
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert len(result.lines()) == 2 + len(FAMILIES)
     old, new = load_weights(tiny_weights), load_weights(output)
-    assert new.network.config == old.network.config and new.picking == old.picking
+    assert new.network.config == old.network.config and new.pickings == old.pickings
     assert new.notes["own_drums"]["steps"] == 3
     assert any(not torch.equal(a, b) for a, b in zip(old.network.parameters(), new.network.parameters(), strict=True))
     assert not list(tmp_path.glob("mix2midi-*")), "nothing is left beside the result"

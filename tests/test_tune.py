@@ -75,9 +75,10 @@ def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> 
     audio = np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32) * 0.1
     soundfile.write(tmp_path / "song.wav", audio, RATE_HZ)
     write_midi(Transcription([DrumNote(0.5, 38, 90)], 1.0), tmp_path / "song.mid")
-    picking = tune(tiny_weights, [tmp_path], tmp_path / "tuned.safetensors", [])
+    pickings = tune(tiny_weights, [tmp_path], tmp_path / "tuned.safetensors", [], views=["mix"])
     tuned = load_weights(tmp_path / "tuned.safetensors")
-    assert Picking.from_dict(tuned.picking) == picking
+    assert set(pickings) == set(tuned.pickings) == {"mix"}, "the other views keep what they had"
+    assert Picking.from_dict(tuned.pickings["mix"]) == pickings["mix"]
     assert tuned.network.config == load_weights(tiny_weights).network.config
 
 
@@ -99,5 +100,10 @@ def test_folders_of_both_kinds_are_sets(tmp_path: Path, tiny_weights: Path, monk
 
     monkeypatch.setattr("mix2midi.pipeline.tune.choose_thresholds", watch)
     folders = [tmp_path / "real", tmp_path / "rendered"]
-    tune(tiny_weights, folders, tmp_path / "tuned.safetensors", ["drums.wav", "mix.wav"])
+    tune(tiny_weights, folders, tmp_path / "tuned.safetensors", ["drums.wav", "mix.wav"], views=["clean"])
     assert seen == [1, 1, 1]
+
+
+def test_an_unknown_view_is_refused(tmp_path: Path, tiny_weights: Path) -> None:
+    with pytest.raises(OptionError, match="view 'stem' is not known; choose from clean, separated, mix"):
+        tune(tiny_weights, [tmp_path], tmp_path / "tuned.safetensors", [], views=["stem"])

@@ -13,20 +13,20 @@ from safetensors.torch import save_file
 from mix2midi.errors import ModelError
 from mix2midi.transcription import Picking, Transcriber
 from mix2midi.transcription.network import NetworkConfig
-from mix2midi.transcription.peaks import CURVES
+from mix2midi.transcription.peaks import CURVES, VIEWS
 from mix2midi.transcription.weights import SHIPPED_WEIGHTS, Weights, load_weights, save_weights
 from tests.networks import TINY, tiny_network
 
 
 def test_round_trip_gives_the_same_heat_map(tmp_path: Path) -> None:
     picking = Picking(thresholds=dict.fromkeys(CURVES, 0.4))
-    save_weights(Weights(tiny_network(), picking.to_dict(), {"steps": 7}), tmp_path / "w.safetensors")
+    save_weights(Weights(tiny_network(), {"mix": picking.to_dict()}, {"steps": 7}), tmp_path / "w.safetensors")
     loaded = load_weights(tmp_path / "w.safetensors")
     assert loaded.network.config == TINY
     assert loaded.notes == {"steps": 7}
     audio = np.random.default_rng(0).standard_normal(20000).astype(np.float32)
     original, again = Transcriber(Weights(tiny_network())), Transcriber(loaded)
-    assert again.picking == picking
+    assert again.pickings == {"clean": Picking(), "separated": Picking(), "mix": picking}
     np.testing.assert_array_equal(again.heat_map(audio).onset, original.heat_map(audio).onset)
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"], "no partial file is left"
 
@@ -58,7 +58,7 @@ def _stored(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 def test_other_versions_are_refused(tmp_path: Path, tiny_weights: Path) -> None:
     state, metadata = _stored(tiny_weights)
     path = tmp_path / "other.safetensors"
-    save_file(state, path, metadata={**metadata, "format": "mix2midi-transcriber-0"})
+    save_file(state, path, metadata={**metadata, "format": "mix2midi-transcriber-1"})
     with pytest.raises(ModelError, match="not weights of this version"):
         load_weights(path)
     save_file(state, path, metadata={**metadata, "config": '{"trunk_channels": 8}'})
@@ -82,5 +82,7 @@ def test_config_refuses_unknown_settings() -> None:
 def test_shipped_weights_load_and_are_small() -> None:
     weights = load_weights()
     assert weights.network.config == NetworkConfig()
-    Picking.from_dict(weights.picking)
+    assert set(weights.pickings) == set(VIEWS)
+    for picking in weights.pickings.values():
+        Picking.from_dict(picking)
     assert SHIPPED_WEIGHTS.stat().st_size <= 8 * 1024 * 1024

@@ -20,7 +20,7 @@ The same command again takes up a run that was stopped. `mix2midi song.mp3 --wei
 TUNE_EXAMPLES = """\
 Examples:
   mix2midi tune runs/first/weights.safetensors songs/ more-songs/ -o mine.safetensors
-  mix2midi tune w.safetensors mdb/ --input drums.flac --input mix.flac -o mine.safetensors
+  mix2midi tune w.safetensors mdb/ --input mix.flac --view mix -o mine.safetensors   for mixes that nothing separates
 """
 VALIDATION_EXAMPLES = """\
 Examples:
@@ -93,16 +93,24 @@ def tune_command(
         list[str] | None,
         typer.Option("--family", metavar="NAME", help="kick, snare, toms, hats or cymbals; all by default."),
     ] = None,
+    views: Annotated[
+        list[str] | None,
+        typer.Option("--view", metavar="NAME", help="What the audio is: clean, separated or mix; all by default."),
+    ] = None,
     device: options.DeviceName = "auto",
 ) -> None:
     """Choose the thresholds of trained weights on whole songs."""
     from mix2midi.device import resolve_device
     from mix2midi.drums import FAMILIES
     from mix2midi.pipeline.tune import tune
+    from mix2midi.transcription.peaks import VIEWS
 
-    picking = tune(weights, folders, output, inputs or [], families or FAMILIES, resolve_device(device))
-    for curve, threshold in picking.thresholds.items():
-        typer.echo(f"{curve:12s}{threshold:.2f}")
+    where = resolve_device(device)
+    pickings = tune(weights, folders, output, inputs or [], families or FAMILIES, views or VIEWS, where)
+    for view, picking in pickings.items():
+        typer.echo(view)
+        for curve, threshold in picking.thresholds.items():
+            typer.echo(f"  {curve:12s}{threshold:.2f}")
 
 
 def validation_songs_command(

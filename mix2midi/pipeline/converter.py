@@ -117,6 +117,13 @@ class Converter:
         with memory_guard(self.device, "loading the transcriber"):
             return Transcriber.load(self._weights, self.device)
 
+    @property
+    def view(self) -> str:
+        """What the transcriber is given, one of `mix2midi.transcription.peaks.VIEWS`."""
+        if self._stem_only:
+            return "clean"
+        return "mix" if self.choice.name == NoSeparator.name else "separated"
+
     def transcribe(
         self,
         source: AudioSource,
@@ -223,7 +230,7 @@ class Converter:
         metered = MeteredSource(stem)
         with memory_guard(self.device, f"{name}: transcribing drums"):
             heat_map = self.transcriber.heat_map_of(metered, on_progress)
-        notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.picking)
+        notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.pickings[self.view])
         return Heard(notes, metered.measured_s, heat_map if keep_heat_map else None)
 
 

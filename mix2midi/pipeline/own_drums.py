@@ -129,7 +129,7 @@ def score_excerpts(weights: Weights, excerpts: Sequence[Excerpt], device: str = 
     """Scores of weights on excerpts, pooled."""
     transcriber = Transcriber(weights, device)
     return pool_scores(
-        score_notes(excerpt.notes, pick_notes(transcriber.heat_map(excerpt.audio), transcriber.picking))
+        score_notes(excerpt.notes, pick_notes(transcriber.heat_map(excerpt.audio), transcriber.pickings["clean"]))
         for excerpt in excerpts
     )
 

@@ -1,7 +1,7 @@
 """Choose the thresholds of the transcriber on whole songs, and write them into its weights.
 
-Songs come in sets (isolated drums, mixes, stems; real songs, renders of kits that training never heard); thresholds
-must serve all sets, so the mean of their scores decides, not the largest set.
+Songs come in sets (real songs, renders of kits that training never heard); thresholds must serve all sets, so the mean
+of their scores decides, not the largest set.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mix2midi.errors import OptionError
 from mix2midi.pipeline.references import find_songs, read_reference
 from mix2midi.scores import Counts, Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
+from mix2midi.transcription.peaks import VIEWS
 
 #: Thresholds that are tried.
 CANDIDATES = tuple(float(value) for value in np.round(np.arange(0.10, 0.98, 0.03), 2))
@@ -43,8 +44,9 @@ def tune(
     output: Path,
     inputs: Sequence[str],
     families: Sequence[str] = FAMILIES,
+    views: Sequence[str] = VIEWS,
     device: str = "cpu",
-) -> Picking:
+) -> dict[str, Picking]:
     """Choose thresholds for weights on songs with references, and write a copy of the weights with them.
 
     Parameters
@@ -58,8 +60,15 @@ def tune(
         File names of the audio, see `mix2midi.pipeline.references.find_songs`; may be empty.
     families : sequence of str
         Whose thresholds are chosen; the others keep those of the weights.
+    views : sequence of str
+        What the audio of the songs is: ``"clean"``, ``"separated"`` or ``"mix"``. The thresholds of the others stay.
     device : str
         A device that torch knows.
+
+    Returns
+    -------
+    dict of str to Picking
+        For each of `views`.
 
     Raises
     ------
@@ -68,13 +77,24 @@ def tune(
     """
     from mix2midi.transcription.weights import load_weights, save_weights
 
+    _check_known("view", views, VIEWS)
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
     sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
-    picking = calibrate_confidence(sets, choose_thresholds(sets, transcriber.picking, families), families)
+    pickings = {
+        view: calibrate_confidence(sets, choose_thresholds(sets, transcriber.pickings[view], families), families)
+        for view in views
+    }
     loaded.network.to("cpu")
-    save_weights(replace(loaded, picking=picking.to_dict()), output)
-    return picking
+    chosen = {view: picking.to_dict() for view, picking in pickings.items()}
+    save_weights(replace(loaded, pickings={**loaded.pickings, **chosen}), output)
+    return pickings
+
+
+def _check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise OptionError(f"{what} {unknown[0]!r} is not known; choose from {', '.join(known)}")
 
 
 def _inputs_of(folder: Path, inputs: Sequence[str]) -> list[str] | list[None]:
@@ -111,9 +131,7 @@ def choose_thresholds(
     OptionError
         A family is not one of `mix2midi.drums.FAMILIES`.
     """
-    unknown = sorted(set(families) - set(FAMILIES))
-    if unknown:
-        raise OptionError(f"family {unknown[0]!r} is not known; choose from {', '.join(FAMILIES)}")
+    _check_known("family", families, FAMILIES)
     picking = picking or Picking()
     counts = {candidate: [_family_counts(entry, picking, candidate) for entry in sets] for candidate in CANDIDATES}
     chosen = dict.fromkeys(families, CANDIDATES[len(CANDIDATES) // 2])

@@ -10,7 +10,8 @@ import numpy as np
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.transcription.training.recipe import VIEWS, load_recipe
+from mix2midi.transcription.peaks import VIEWS
+from mix2midi.transcription.training.recipe import load_recipe
 
 _SEED = 9_000_001
 _SONG_S = 30.0

@@ -24,6 +24,9 @@ from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocit
 
 #: Curves that are picked for themselves: the families, and percussion that belongs to none.
 CURVES = (*FAMILIES, "percussion")
+#: What a transcriber may be given: drums alone, drums that a separator took out of a mix, or a whole mix. What is
+#: sure to be a hit in one is doubtful in another, so each has a picking of its own.
+VIEWS = ("clean", "separated", "mix")
 #: Softer hits are ghost notes.
 SOFT_VELOCITY = 30
 

@@ -13,7 +13,7 @@ from mix2midi.audio import AudioArray, AudioSource
 from mix2midi.errors import DeviceError
 from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.level import reference_gain, window_levels_db
-from mix2midi.transcription.peaks import Picking
+from mix2midi.transcription.peaks import VIEWS, Picking
 from mix2midi.transcription.weights import Weights, load_weights
 
 if TYPE_CHECKING:
@@ -30,17 +30,22 @@ class Transcriber:
     Parameters
     ----------
     weights : Weights
-        Network and picking, see `mix2midi.transcription.weights.load_weights`.
+        Network and pickings, see `mix2midi.transcription.weights.load_weights`.
     device : str
         A device that torch knows: ``"cpu"``, ``"cuda"``, ``"mps"``.
     chunk_s : float
         Seconds of audio that pass through the network at once.
+
+    Attributes
+    ----------
+    pickings : dict of str to Picking
+        How peaks of its heat maps become notes, for each of `mix2midi.transcription.peaks.VIEWS`.
     """
 
     def __init__(self, weights: Weights, device: str = "cpu", chunk_s: float = CHUNK_S) -> None:
         self.device = device
         self.config: NetworkConfig = weights.network.config
-        self.picking = Picking.from_dict(weights.picking)
+        self.pickings = {view: Picking.from_dict(weights.pickings.get(view, {})) for view in VIEWS}
         stride = self.config.slow_stride
         frames = round(chunk_s * self.config.rate_hz / self.config.hop_length)
         self._chunk_frames = max(1, frames // stride) * stride

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 #: Weights that come with the package.
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "drums.safetensors"
-_FORMAT = "mix2midi-transcriber-1"
+_FORMAT = "mix2midi-transcriber-2"
 
 
 @dataclass
@@ -25,14 +25,15 @@ class Weights:
     ----------
     network : DrumNetwork
         In evaluation mode, on the CPU.
-    picking : dict
-        Thresholds that were chosen for these weights, see `mix2midi.transcription.peaks.Picking`.
+    pickings : dict of str to dict
+        Thresholds that were chosen for these weights, for each of `mix2midi.transcription.peaks.VIEWS`, see `Picking`
+        there; a view that is not named has the defaults.
     notes : dict
         Where they come from: recipe, date, steps, scores. For people only.
     """
 
     network: DrumNetwork
-    picking: dict[str, Any] = field(default_factory=dict)
+    pickings: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
 
@@ -44,7 +45,7 @@ def save_weights(weights: Weights, path: Path) -> None:
     OutputError
         The file cannot be written.
     """
-    settings = {"config": weights.network.config.to_dict(), "picking": weights.picking, "notes": weights.notes}
+    settings = {"config": weights.network.config.to_dict(), "pickings": weights.pickings, "notes": weights.notes}
     write_weights(path, _FORMAT, weights.network.state_dict(), settings)
 
 
@@ -68,7 +69,7 @@ def load_weights(path: Path | None = None) -> Weights:
     try:
         network = DrumNetwork(NetworkConfig.from_dict(settings["config"]))
         network.load_state_dict(state, strict=True)
-        return Weights(network.eval(), settings["picking"], settings["notes"])
+        return Weights(network.eval(), settings["pickings"], settings["notes"])
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (RuntimeError, KeyError, TypeError, ValueError) as error:

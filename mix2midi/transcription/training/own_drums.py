@@ -162,7 +162,7 @@ def tune_to(
     Returns
     -------
     Weights
-        With the picking of the old ones.
+        With the pickings of the old ones.
     """
     from mix2midi.training.team import Team
     from mix2midi.transcription.training.trainer import Trainer

@@ -9,8 +9,7 @@ from typing import Any
 
 from mix2midi.errors import OptionError
 from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, load_settings
-
-VIEWS = ("clean", "mix", "separated")
+from mix2midi.transcription.peaks import VIEWS
 
 
 @dataclass(frozen=True)
