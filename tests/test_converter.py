@@ -88,7 +88,7 @@ def test_activations_rebuild_the_heat_map(song: Path, converter: Converter) -> N
 
 @pytest.mark.parametrize(
     ("settings", "view"),
-    [({"stem_only": True}, "clean"), ({"separator": "none"}, "mix"), ({"separator": "builtin"}, "separated")],
+    [({"stem_only": True}, "clean"), ({"separator": "none"}, "mix"), ({"separator": "builtin"}, "mix")],
 )
 def test_thresholds_are_those_of_what_is_heard(
     song: Path, tiny_weights: Path, tmp_path: Path, settings: dict[str, Any], view: str

@@ -436,3 +436,13 @@ def test_damaged_checkpoints_are_named(data: Path, tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
     with pytest.raises(ModelError, match="cannot resume"):
         train(data / "recipe.yaml", data, tmp_path, steps=1)
+
+
+def test_a_result_keeps_a_share_of_what_it_started_from(data: Path, tmp_path: Path) -> None:
+    first = train(data / "recipe.yaml", data, tmp_path / "first", steps=2)
+    (tmp_path / "blended.yaml").write_text(RECIPE.replace("optimiser: {", "optimiser: {initial_share: 0.25, "))
+    plain = train(data / "recipe.yaml", data, tmp_path / "plain", steps=4, initial_weights=first)
+    blended = train(tmp_path / "blended.yaml", data, tmp_path / "blended", steps=4, initial_weights=first)
+    old, new, both = (load_file(path)["onset.bias"] for path in (first, plain, blended))
+    assert not np.array_equal(old, new)
+    np.testing.assert_allclose(both, 0.25 * old + 0.75 * new, rtol=1e-5)

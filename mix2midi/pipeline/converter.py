@@ -18,7 +18,7 @@ from mix2midi.pipeline.outputs import Outputs, Picture
 from mix2midi.pipeline.stem import separated
 from mix2midi.pipeline.write import Heard, write_midi_file, write_tables
 from mix2midi.postprocess import Arranged, arrange
-from mix2midi.separation import Choice, NoSeparator, choose_separator
+from mix2midi.separation import BUILTIN, Choice, NoSeparator, choose_separator
 from mix2midi.separation.download import OnDownload
 from mix2midi.transcription import Transcriber, pick_notes
 
@@ -122,7 +122,8 @@ class Converter:
         """What the transcriber is given, one of `mix2midi.transcription.peaks.VIEWS`."""
         if self._stem_only:
             return "clean"
-        return "mix" if self.choice.name == NoSeparator.name else "separated"
+        # What the built-in separator leaves of the band is heard better with the cautions of a mix.
+        return "mix" if self.choice.name in (NoSeparator.name, BUILTIN) else "separated"
 
     def transcribe(
         self,

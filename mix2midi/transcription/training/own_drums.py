@@ -165,6 +165,7 @@ def tune_to(
         With the pickings of the old ones.
     """
     from mix2midi.training.team import Team
+    from mix2midi.transcription.training.blend import blend_networks
     from mix2midi.transcription.training.trainer import Trainer
 
     trainer = Trainer(recipe, folder, Team(device=device))
@@ -177,7 +178,8 @@ def tune_to(
         losses = trainer.learn(*batch_of([slices[number] for number in numbers]))
         if trainer.step % every == 0:
             report({"step": trainer.step, **{name: round(loss, 4) for name, loss in losses.items()}})
-    return _mean(weights, trainer.average.to("cpu"), new_share, recipe.optimiser.steps)
+    notes = {**weights.notes, "own_drums": {"steps": recipe.optimiser.steps, "new_share": new_share}}
+    return replace(weights, network=blend_networks(weights.network, trainer.average, new_share), notes=notes)
 
 
 def _mixed(seed: int, number: int, own: Sequence[SliceSource], general: SliceSource | None) -> Slice:
@@ -185,17 +187,3 @@ def _mixed(seed: int, number: int, own: Sequence[SliceSource], general: SliceSou
     if general is not None and rng.random() < _GENERAL_SHARE:
         return general.render(number)
     return own[int(rng.integers(len(own)))].render(number)
-
-
-def _mean(weights: Weights, tuned: Any, new_share: float, steps: int) -> Weights:
-    from copy import deepcopy
-
-    network = deepcopy(weights.network)
-    old = weights.network.state_dict()
-    state = {
-        key: old[key].lerp(value, new_share) if value.dtype.is_floating_point else old[key]
-        for key, value in tuned.state_dict().items()
-    }
-    network.load_state_dict(state)
-    notes = {**weights.notes, "own_drums": {"steps": steps, "new_share": new_share}}
-    return replace(weights, network=network.eval(), notes=notes)

@@ -50,6 +50,8 @@ class OptimiserRecipe(LearningRecipe):
         Weight of "there is a hit" against "there is none".
     freeze_norms : bool
         Keep the statistics of the batch normalisation: few sounds must not stand for all.
+    initial_share : float
+        What the weights that a run started from count for in its result, 0 to 1, see `blend.blend_networks`.
     rare_weight : mapping
         Factor on the loss of a piece or family by its key; 1 where it is not named.
     """
@@ -58,6 +60,7 @@ class OptimiserRecipe(LearningRecipe):
     positive_weight: float = 3.0
     velocity_weight: float = 1.0
     freeze_norms: bool = False
+    initial_share: float = 0.0
     rare_weight: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -80,6 +80,8 @@ def train(
             trainer.start_from(initial_weights)
         validate = _validator(trainer, validation_renderer(recipe, data_folder))
         train_to_end(trainer, recipe, training_renderer(recipe, data_folder), validate, report)
+        if initial_weights is not None and team.is_first:
+            trainer.blend_with(initial_weights)
     return run_folder / "weights.safetensors"
 
 

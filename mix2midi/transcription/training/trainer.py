@@ -15,6 +15,7 @@ from mix2midi.errors import ModelError
 from mix2midi.training.learning import Learner
 from mix2midi.training.team import Team
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
+from mix2midi.transcription.training.blend import blend_networks
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
@@ -77,8 +78,17 @@ class Trainer(Learner[DrumNetwork]):
 
     def save_result(self) -> None:
         """Write the averaged weights."""
-        notes = {"steps": self.step, "elapsed_s": round(self.elapsed_s), "seed": self.recipe.seed}
-        save_weights(Weights(self.average, {}, notes), self.folder / "weights.safetensors")
+        self._save(self.average)
+
+    def blend_with(self, path: Path) -> None:
+        """Let the weights that the run started from count in the result for as much as the recipe says."""
+        share = self.recipe.optimiser.initial_share
+        if share > 0.0:
+            self._save(blend_networks(load_weights(path).network, self.average, 1.0 - share), initial_share=share)
+
+    def _save(self, network: DrumNetwork, **remarks: float) -> None:
+        notes = {"steps": self.step, "elapsed_s": round(self.elapsed_s), "seed": self.recipe.seed, **remarks}
+        save_weights(Weights(network, {}, notes), self.folder / "weights.safetensors")
 
     def start_from(self, path: Path) -> None:
         """Begin a new run with weights that were trained before.
