@@ -44,12 +44,19 @@ def estimate_swing(
     percents = np.arange(MIN_SWING, MAX_SWING + RESOLUTION / 2, RESOLUTION)
     best, best_score = None, -np.inf
     for candidate in (step,) if step is not None else STEPS:
-        scores = np.array([_score(quarters, quarter_s, Swing(percent, candidate)) for percent in percents])
+        scores = score_swings(quarters, quarter_s, percents, candidate)
         winner = int(np.argmax(scores)) if scores.max(initial=-np.inf) > scores[0] + EVIDENCE else 0
         swing = Swing(float(percents[winner]), candidate)
         if scores[winner] > best_score and _count_second(quarters, quarter_s, swing) >= MIN_HITS:
             best, best_score = swing, float(scores[winner])
     return best
+
+
+def score_swings(
+    quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], percents: NDArray[np.float64], step: Fraction
+) -> NDArray[np.float64]:
+    """Logarithm of the likelihood of all hits for each swing; one below 50 has the short note first."""
+    return np.array([_score(quarters, quarter_s, Swing(percent, step)) for percent in percents.tolist()])
 
 
 def _phase(quarters: NDArray[np.float64], swing: Swing) -> NDArray[np.float64]:
