@@ -315,17 +315,17 @@ def decode_on_beat(
     observations, times_s, position, meters
         The observations may be others than before, see `mix2midi.postprocess.off_beat.move_beats`.
     """
-    times_s, position, meters = decode_meter(observations, options, notes)
+    times_s, position, meters = _decode_meter(observations, options, notes)
     if options.downbeat_s is not None or len(times_s) < MIN_BEATS or position.max() == 6:
         return observations, times_s, position, meters
     on_beat_s = find_long_notes(times_s, notes)
     if on_beat_s is None:
         return observations, times_s, position, meters
     moved = move_beats(observations, on_beat_s + PADDING / BEAT_FPS)
-    return moved, *decode_meter(moved, options, notes)
+    return moved, *_decode_meter(moved, options, notes)
 
 
-def decode_meter(
+def _decode_meter(
     observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], tuple[int, ...]]:
     """Decode, and once more where bars of threes turn out not to be: beats, positions, and the meters looked for."""

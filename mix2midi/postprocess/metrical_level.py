@@ -56,9 +56,9 @@ LARGEST_MISHEARD_SHARE = 1 / 3
 THREES_MARGIN = 0.04
 #: A shorter song repeats too little to contradict the decoder.
 MIN_BEATS_TO_REPEAT = 16
-#: A shuffle plays the middle one of three triplets so much more seldom than the last. Eighths of 6/8, counted in the
-#: triplets of four beats in its bar, are the first, the middle and the last equally often.
-MIDDLE_SHARE = 0.4
+#: A shuffle plays one of three triplets, the middle one, so much more seldom than the other two. Eighths of 6/8, counted
+#: in the triplets of four beats in its bar, are the first, the middle and the last equally often.
+RARE_SHARE = 0.4
 #: A hit this close to a beat is on it.
 ON_BEAT_S = 0.05
 
@@ -263,8 +263,9 @@ def is_shuffle(times_s: NDArray[np.float64], position: NDArray[np.int64], notes:
     eighth = np.arange(len(times_s)) - int(np.argmax(position == 1))
     inside = (onset_s >= times_s[0]) & (onset_s <= times_s[-1])
     triplet = np.rint(np.interp(onset_s[inside], times_s, eighth) * 2).astype(np.int64) % 3
-    _, middle, last = np.bincount(triplet, minlength=3)
-    return bool(middle < MIDDLE_SHARE * last)
+    # Where the bar was heard to begin on a second note, the middle one counts as another.
+    rarest, rare, _ = np.sort(np.bincount(triplet, minlength=3))
+    return bool(rarest < RARE_SHARE * rare)
 
 
 def _is_hit(beats_s: NDArray[np.float64], onset_s: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,12 +16,15 @@ from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import BEAT_FPS
 from mix2midi.postprocess.beat_smoothing import smooth_beats
 from mix2midi.postprocess.lines import STRAIGHT
-from mix2midi.postprocess.swing import MAX_SWING, MIN_SWING, RESOLUTION, score_swings
+from mix2midi.postprocess.swing import MAX_SWING, MIN_SWING, RESOLUTION, explain_by_swings
 
 #: How much better short before long must explain a hit than long before short, as a logarithm of the likelihood. In the
 #: training split of the Groove MIDI Dataset beats on second notes reach .47 and more, except where a part swings too
 #: little to tell, and true beats .38 at most: those of a samba, whose sixteenths are uneven.
 EVIDENCE_PER_HIT = 0.42
+#: The decoder may change its mind in the middle of a song: then stretches of this many beats swing both ways. Those of a
+#: song that swings the right way nowhere are not moved: straight players hurry for some bars as well.
+STRETCH = 32
 #: How likely a beat is where none is heard.
 UNHEARD = 0.02
 #: Likelihood of a beat on its frame and on the two around it, as the network was taught.
@@ -29,7 +32,7 @@ PULSE = ((-1, 0.5), (1, 0.5), (0, 1.0))
 
 
 def find_long_notes(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> NDArray[np.float64] | None:
-    """Beats on the first of two swung notes, if those that were heard are on the second.
+    """Beats on the first of two swung notes, where those that were heard are on the second.
 
     Parameters
     ----------
@@ -40,25 +43,54 @@ def find_long_notes(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> 
 
     Returns
     -------
-    ndarray [shape=(beats + 1,)] or None
-        Rising; the first one is before the first of `times_s`. None where nothing says so.
+    ndarray [shape=(beats,)] or None
+        Rising; beats of stretches that do not swing the wrong way are as they were. None where all are.
     """
     times_s = smooth_beats(times_s, notes)
-    beat_s = np.diff(times_s)
+    beat_s = np.append(np.diff(times_s), times_s[-1] - times_s[-2])
     onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
+    share, _ = _late_shares(times_s, beat_s, onset_s, 2 * len(times_s))
+    if not share.any():
+        share, swings_right = _late_shares(times_s, beat_s, onset_s, STRETCH)
+        share *= swings_right.any()
+    return times_s + share * beat_s if share.any() else None
+
+
+def _late_shares(
+    times_s: NDArray[np.float64], beat_s: NDArray[np.float64], onset_s: NDArray[np.float64], stretch: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Judge the stretch of some beats around each beat.
+
+    Returns
+    -------
+    share : ndarray [shape=(beats,)]
+        How much of a beat later the long note is; 0 where nothing says that it is later.
+    swings_right : ndarray [shape=(beats,)]
+        Whether the long note is clearly on the beat.
+    """
     position = np.interp(onset_s, times_s, np.arange(len(times_s)), left=np.nan, right=np.nan)
     position = position[~np.isnan(position)]
-    length_s = beat_s[np.minimum(position.astype(np.int64), len(beat_s) - 1)]
+    beat = position.astype(np.int64)
     long_first = np.arange(MIN_SWING, MAX_SWING + RESOLUTION / 2, RESOLUTION)
     short_first = 100.0 - long_first[1:]
-    score_long, score_short = (
-        score_swings(position, length_s, percents, STRAIGHT.step) for percents in (long_first, short_first)
-    )
-    if score_short.max() <= score_long.max() + EVIDENCE_PER_HIT * max(1, len(position)):
-        return None
-    share = short_first[np.argmax(score_short)] / 100.0
-    first_s = times_s[0] - (1.0 - share) * beat_s[0]
-    return np.concatenate([[first_s], times_s[:-1] + share * beat_s, [times_s[-1] + share * beat_s[-1]]])
+    scores = []
+    for percents in (long_first, short_first):
+        hits = explain_by_swings(position, beat_s[beat], percents, STRAIGHT.step)
+        scores.append(np.array([_around_beats(row, beat, len(times_s), stretch) for row in hits]))
+    counts = _around_beats(np.ones(len(beat)), beat, len(times_s), stretch)
+    lead = scores[1].max(axis=0) - scores[0].max(axis=0)
+    enough = EVIDENCE_PER_HIT * np.maximum(counts, STRETCH)
+    share = np.where(lead > enough, short_first[scores[1].argmax(axis=0)] / 100.0, 0.0)
+    return share, lead < -enough
+
+
+def _around_beats(
+    values: NDArray[np.float64], beat: NDArray[np.int64], beats: int, stretch: int
+) -> NDArray[np.float64]:
+    """Sum of the hits' values over the stretch around each beat."""
+    sums = np.append(0.0, np.cumsum(np.bincount(beat, values, beats)))
+    start = np.arange(beats) - stretch // 2
+    return np.asarray(sums[np.minimum(start + stretch, beats)] - sums[np.maximum(start, 0)], dtype=np.float64)
 
 
 def move_beats(observations: NDArray[np.float64], times_s: NDArray[np.float64]) -> NDArray[np.float64]:
