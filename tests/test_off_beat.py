@@ -8,13 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess import track_beats
 from mix2midi.postprocess.beat_roll import BEAT_FPS
-from mix2midi.postprocess.lines import Swing
 from mix2midi.postprocess.metrical_level import is_shuffle
 from mix2midi.postprocess.off_beat import find_long_notes, move_beats
 
-KICK, SNARE, HAT, RIDE = 36, 38, 42, 51
+HAT = 42
 BEATS = 48
 
 

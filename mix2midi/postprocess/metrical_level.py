@@ -56,7 +56,7 @@ LARGEST_MISHEARD_SHARE = 1 / 3
 THREES_MARGIN = 0.04
 #: A shorter song repeats too little to contradict the decoder.
 MIN_BEATS_TO_REPEAT = 16
-#: A shuffle plays one of three triplets, the middle one, so much more seldom than the other two. Eighths of 6/8, counted
+#: A shuffle plays one of three triplets, the middle one, so much more seldom than the others. Eighths of 6/8, counted
 #: in the triplets of four beats in its bar, are the first, the middle and the last equally often.
 RARE_SHARE = 0.4
 #: A hit this close to a beat is on it.
