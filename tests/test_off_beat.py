@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix2midi.notes import DrumNote
+from mix2midi.postprocess import QuantizeOptions, quantize, track_beats
 from mix2midi.postprocess.beat_roll import BEAT_FPS
 from mix2midi.postprocess.metrical_level import is_shuffle
 from mix2midi.postprocess.off_beat import find_long_notes, move_beats
 
-HAT = 42
+KICK, SNARE, HAT = 36, 38, 42
 BEATS = 48
 
 
@@ -102,3 +105,19 @@ def test_a_shuffle_is_four_beats_of_long_and_short():
 def test_six_eighths_are_no_shuffle(phases):
     heard_s = np.arange(BEATS) * 60 / 180
     assert not is_shuffle(heard_s, np.arange(BEATS) % 6 + 1, part(*phases, tempo_bpm=180))
+
+
+@pytest.mark.parametrize("percent", [58.0, 62.0, 66.7])
+def test_a_part_that_stresses_its_second_notes_swings_as_played(percent):
+    beat_s, late = 60 / 112, percent / 100
+    bar = [(beat, HAT, 70) for beat in range(4)] + [(beat + late, HAT, 100) for beat in range(4)]
+    bar += [(beat + late, KICK if beat % 2 == 0 else SNARE, 110) for beat in range(4)] + [(0, KICK, 60), (1, KICK, 60)]
+    scatter_s = np.random.default_rng(1).normal(0, 0.004, 16 * len(bar))
+    hits = [(4 * number + beat, note, velocity) for number in range(16) for beat, note, velocity in bar]
+    notes = sorted(DrumNote(max(0.0, b * beat_s + s), note, v) for (b, note, v), s in zip(hits, scatter_s, strict=True))
+    beats = track_beats(notes, notes[-1].onset_s + 1)
+    assert beats.tempo_bpm == pytest.approx(112, rel=0.01)
+    assert np.abs(beats.times_s / beat_s - np.rint(beats.times_s / beat_s)).max() < 0.1
+    swing = quantize(notes, beats, QuantizeOptions(swing="auto")).swing
+    assert swing.percent == pytest.approx(percent, abs=1.5)
+    assert swing.step == Fraction(1, 2)
