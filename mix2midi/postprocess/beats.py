@@ -20,7 +20,15 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
 from mix2midi.postprocess.beat_smoothing import smooth_beats
-from mix2midi.postprocess.metrical_level import Heard, is_misheard_in_part, likely_level, repeats_in_threes, tempo_of
+from mix2midi.postprocess.metrical_level import (
+    Heard,
+    is_misheard_in_part,
+    is_shuffle,
+    likely_level,
+    repeats_in_threes,
+    tempo_of,
+)
+from mix2midi.postprocess.off_beat import find_long_notes, move_beats
 from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
 if TYPE_CHECKING:
@@ -279,7 +287,7 @@ def _decode_level(
     observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Decode, and once more where the beats turn out to be eighths or halves, in the whole song or a part of it."""
-    times_s, position, meters = decode_meter(observations, options, notes)
+    observations, times_s, position, meters = decode_on_beat(observations, options, notes)
     if options.tempo_bpm is not None or len(times_s) < MIN_BEATS:
         return times_s, position
     tempo_bpm = tempo_of(times_s)
@@ -289,11 +297,35 @@ def _decode_level(
     if tempo_bpm == tempo_of(times_s) and not is_misheard_in_part(times_s):
         return times_s, position
     meters = tuple(beats for beats in meters if (beats == 6) == (position.max() == 6))
-    tempos = tempo_bpm * (1.0 - SAME_LEVEL_RANGE), tempo_bpm * (1.0 + SAME_LEVEL_RANGE)
-    return _decode(observations, options, meters, tempos)
+    return _decode(observations, options, meters, _around(tempo_bpm))
 
 
-def decode_meter(
+def _around(tempo_bpm: float) -> tuple[float, float]:
+    """Slowest and fastest tempo at the same level."""
+    return tempo_bpm * (1.0 - SAME_LEVEL_RANGE), tempo_bpm * (1.0 + SAME_LEVEL_RANGE)
+
+
+def decode_on_beat(
+    observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], tuple[int, ...]]:
+    """Decode, and once more where the beats turn out to be the second notes of a swung part.
+
+    Returns
+    -------
+    observations, times_s, position, meters
+        The observations may be others than before, see `mix2midi.postprocess.off_beat.move_beats`.
+    """
+    times_s, position, meters = _decode_meter(observations, options, notes)
+    if options.downbeat_s is not None or len(times_s) < MIN_BEATS or position.max() == 6:
+        return observations, times_s, position, meters
+    on_beat_s = find_long_notes(times_s, notes)
+    if on_beat_s is None:
+        return observations, times_s, position, meters
+    moved = move_beats(observations, on_beat_s + PADDING / BEAT_FPS)
+    return moved, *_decode_meter(moved, options, notes)
+
+
+def _decode_meter(
     observations: NDArray[np.float64], options: BeatOptions, notes: Sequence[DrumNote]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], tuple[int, ...]]:
     """Decode, and once more where bars of threes turn out not to be: beats, positions, and the meters looked for."""
@@ -305,6 +337,10 @@ def decode_meter(
     if position.max(initial=0) in (3, 6) and options.signature is None and not repeats_in_threes(times_s, notes):
         meters = (4,)
         times_s, position = _decode(observations, options, meters)
+    if position.max(initial=0) == 6 and options.signature is None and is_shuffle(times_s, position, notes):
+        # A bar of six counted eighths is one of four beats of three triplets each.
+        meters = (4,)
+        times_s, position = _decode(observations, options, meters, _around(tempo_of(times_s) * 4 / 6))
     return times_s, position, meters
 
 

@@ -56,6 +56,9 @@ LARGEST_MISHEARD_SHARE = 1 / 3
 THREES_MARGIN = 0.04
 #: A shorter song repeats too little to contradict the decoder.
 MIN_BEATS_TO_REPEAT = 16
+#: A shuffle plays one of three triplets, the middle one, so much more seldom than the others. Eighths of 6/8, counted
+#: in the triplets of four beats in its bar, are the first, the middle and the last equally often.
+RARE_SHARE = 0.4
 #: A hit this close to a beat is on it.
 ON_BEAT_S = 0.05
 
@@ -244,6 +247,25 @@ def repeats_in_threes(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -
     pattern = np.stack([_is_hit(place, onset_s[row == drum]) for place in places for drum in (_KICK, _SNARE)], axis=1)
     three, four, six = (float(np.mean(pattern[lag:] == pattern[:-lag])) for lag in (3, 4, 6))
     return max(three, six) > four + THREES_MARGIN
+
+
+def is_shuffle(times_s: NDArray[np.float64], position: NDArray[np.int64], notes: Sequence[DrumNote]) -> bool:
+    """Whether bars heard as 6/8 are bars of four swung beats, each of them one and a half of the eighths.
+
+    Parameters
+    ----------
+    times_s, position : ndarray [shape=(beats,)]
+        Eighths as decoded, at least two, and their positions in the bar.
+    notes : sequence of DrumNote
+        In order of onset.
+    """
+    onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
+    eighth = np.arange(len(times_s)) - int(np.argmax(position == 1))
+    inside = (onset_s >= times_s[0]) & (onset_s <= times_s[-1])
+    triplet = np.rint(np.interp(onset_s[inside], times_s, eighth) * 2).astype(np.int64) % 3
+    # Where the bar was heard to begin on a second note, the middle one counts as another.
+    rarest, rare, _ = np.sort(np.bincount(triplet, minlength=3))
+    return bool(rarest < RARE_SHARE * rare)
 
 
 def _is_hit(beats_s: NDArray[np.float64], onset_s: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ def estimate_swing(
     percents = np.arange(MIN_SWING, MAX_SWING + RESOLUTION / 2, RESOLUTION)
     best, best_score = None, -np.inf
     for candidate in (step,) if step is not None else STEPS:
-        scores = np.array([_score(quarters, quarter_s, Swing(percent, candidate)) for percent in percents])
+        scores = explain_by_swings(quarters, quarter_s, percents, candidate).sum(axis=1)
         winner = int(np.argmax(scores)) if scores.max(initial=-np.inf) > scores[0] + EVIDENCE else 0
         swing = Swing(float(percents[winner]), candidate)
         if scores[winner] > best_score and _count_second(quarters, quarter_s, swing) >= MIN_HITS:
@@ -52,13 +52,22 @@ def estimate_swing(
     return best
 
 
+def explain_by_swings(
+    quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], percents: NDArray[np.float64], step: Fraction
+) -> NDArray[np.float64]:
+    """Logarithm of the likelihood of each hit for each swing, [percents, hits]; one below 50 has the short note first.
+
+    It counts per quarter note, so that the two lengths of pairs compare.
+    """
+    return np.array([_explain(quarters, quarter_s, Swing(percent, step)) for percent in percents.tolist()])
+
+
 def _phase(quarters: NDArray[np.float64], swing: Swing) -> NDArray[np.float64]:
     """Position in the pair of notes, 0 to 1."""
     return (quarters / (2.0 * float(swing.step))) % 1.0
 
 
-def _score(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing: Swing) -> float:
-    """Logarithm of the likelihood of all hits, per quarter note, so that the two lengths of pairs compare."""
+def _explain(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing: Swing) -> NDArray[np.float64]:
     pair = 2.0 * float(swing.step)
     scatter = SCATTER_S / (quarter_s * pair)
     middle = swing.percent / 100.0
@@ -67,7 +76,7 @@ def _score(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing:
         distance = np.abs(_phase(quarters, swing) - line)
         distance = np.minimum(distance, 1.0 - distance)
         likelihood += share * np.exp(-0.5 * (distance / scatter) ** 2) / (scatter * np.sqrt(2.0 * np.pi))
-    return float(np.sum(np.log(likelihood / pair)))
+    return np.asarray(np.log(likelihood / pair), dtype=np.float64)
 
 
 def _count_second(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing: Swing) -> int:

@@ -29,7 +29,7 @@ from mix2midi.postprocess.beats import (
     PADDING,
     BeatOptions,
     beat_activations,
-    decode_meter,
+    decode_on_beat,
     observe,
 )
 from mix2midi.postprocess.lines import Swing
@@ -87,7 +87,7 @@ def hear_choice(groove: Groove, rng: np.random.Generator) -> Choice | None:
     if len(notes) < MIN_ONSETS:
         return None
     observations = observe(beat_activations(notes, notes[-1].onset_s + 1.0), notes[0].onset_s)
-    times_s, position, _ = decode_meter(observations, BeatOptions(), notes)
+    observations, times_s, position, _ = decode_on_beat(observations, BeatOptions(), notes)
     if len(times_s) < MIN_BEATS or position.max() == 6:
         return None
     heard = Heard.of(notes, observations[0, PADDING:-PADDING])
