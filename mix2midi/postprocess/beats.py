@@ -54,6 +54,12 @@ GIVEN_TEMPO_RANGE = 0.06
 SAME_LEVEL_RANGE = 0.2
 #: 6/8 with slower eighths than this is something else, heard wrongly.
 MIN_EIGHTH_BPM = 115.0
+#: What the network's word on downbeats counts for, in logarithms of odds. It says the same of every bar of a pattern
+#: that repeats, which is one piece of evidence and not one for each bar. Of 0.3, 0.5 and 1 the best for the downbeats
+#: of 106 training grooves (F .752, .775 and .760).
+DOWNBEAT_TRUST = 0.5
+#: Odds of a downbeat where nothing is known: one beat of four.
+DOWNBEAT_ODDS = 1.0 / 3.0
 #: How much the first hit of a song is taken for a downbeat, as logarithm of the odds: drums mostly enter on one. It
 #: decides where the pattern repeats every half bar and nothing else tells its halves apart.
 START_ODDS = 2.5
@@ -271,15 +277,15 @@ def observe(activations: NDArray[np.float64], first_onset_s: float) -> NDArray[n
     """What the decoder sees: how likely each frame is a beat, and a downbeat, [2, frames] with `PADDING` around.
 
     The network's two answers do not know of each other, so where the bar may begin on either of two beats their
-    difference is noise. It is bounded, and the first hit is made more likely to begin a bar.
+    difference is noise. It is bounded and weakened, and the first hit is made more likely to begin a bar.
     """
     beat, downbeat = activations
     beat = np.maximum(beat, downbeat)
     share = np.clip(downbeat / beat, *DOWNBEAT_SHARES)
+    odds = (share / (1.0 - share)) ** DOWNBEAT_TRUST * DOWNBEAT_ODDS ** (1.0 - DOWNBEAT_TRUST)
     frame = round(first_onset_s * BEAT_FPS)
-    near = slice(max(0, frame - 1), frame + 2)
-    odds = share[near] / (1.0 - share[near]) * np.exp(START_ODDS)
-    share[near] = odds / (1.0 + odds)
+    odds[max(0, frame - 1) : frame + 2] *= np.exp(START_ODDS)
+    share = odds / (1.0 + odds)
     return np.pad(np.stack([beat, beat * share]), ((0, 0), (PADDING, PADDING)))
 
 
