@@ -94,3 +94,11 @@ def write_company(folder: Path, clips: int = 3, seconds: float = 3.0) -> Path:
     with (folder / "index.csv").open("w", newline="") as index:
         csv.writer(index).writerows(rows)
     return folder
+
+
+def write_data(folder: Path) -> Path:
+    """All that a recipe asks for but company."""
+    write_library(folder / "kits")
+    write_grooves(folder / "groove.zip")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    return folder

@@ -1,7 +1,8 @@
 """Third stage: notes to files that a DAW, a spreadsheet or a script opens, and the song's musical time."""
 
 from mix2midi.postprocess.arrange import Arranged, ArrangeOptions, VelocityOptions, arrange
-from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature, track_beats
+from mix2midi.postprocess.beat_tracking import track_beats
+from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature
 from mix2midi.postprocess.grid import TEMPO_MODES, tempo_map_from_beats
 from mix2midi.postprocess.midi import MidiLayout, read_midi_beats, read_midi_notes, write_midi
 from mix2midi.postprocess.note_maps import NoteMap, load_note_map, note_map_names

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess.beats import BeatOptions, Beats, track_beats
+from mix2midi.postprocess.beat_tracking import track_beats
+from mix2midi.postprocess.beats import BeatOptions, Beats
 from mix2midi.postprocess.grid import TEMPO_MODES, tempo_map_from_beats
 from mix2midi.postprocess.midi import read_midi_notes
 from mix2midi.postprocess.quantize import Quantized, QuantizeOptions, quantize

@@ -21,17 +21,17 @@ from mix2midi.drums import PIECES
 from mix2midi.errors import Mix2MidiError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import ROWS
-from mix2midi.postprocess.beat_training.augment import mishear
-from mix2midi.postprocess.beat_training.grooves import Groove, load_grooves
-from mix2midi.postprocess.beats import (
+from mix2midi.postprocess.beat_tracking import (
     MIN_BEATS,
     MIN_ONSETS,
     PADDING,
-    BeatOptions,
     beat_activations,
     decode_on_beat,
     observe,
 )
+from mix2midi.postprocess.beat_training.augment import mishear
+from mix2midi.postprocess.beat_training.grooves import Groove, load_grooves
+from mix2midi.postprocess.beats import BeatOptions
 from mix2midi.postprocess.lines import Swing
 from mix2midi.postprocess.metrical_level import (
     LEVELS,
