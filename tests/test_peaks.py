@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from mix2midi.drums import FAMILIES, PIECES, PIECES_BY_KEY
 from mix2midi.errors import OptionError
 from mix2midi.transcription import HeatMap, Picking, pick_notes
-from mix2midi.transcription.peaks import CURVES, find_peaks
+from mix2midi.transcription.curves import find_peaks
+from mix2midi.transcription.peaks import CURVES
 
 HOP, RATE_HZ = 128, 44100
 ROWS = {piece.key: row for row, piece in enumerate(PIECES)}

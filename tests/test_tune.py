@@ -11,7 +11,8 @@ import soundfile
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.pipeline.tune import TuningSet, calibrate_confidence, choose_thresholds, tune
+from mix2midi.pipeline.tune import calibrate_confidence, choose_thresholds, tune
+from mix2midi.pipeline.tuning_sets import TuningSet
 from mix2midi.postprocess import write_midi
 from mix2midi.scores import Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, pick_notes

@@ -97,6 +97,12 @@ def tune_command(
         list[str] | None,
         typer.Option("--view", metavar="NAME", help="What the audio is: clean, separated or mix; all by default."),
     ] = None,
+    repetition: Annotated[
+        float | None,
+        typer.Option(
+            "--repetition", min=0.0, max=1.0, help="What alike moments of a song count; as in the weights by default."
+        ),
+    ] = None,
     device: options.DeviceName = "auto",
 ) -> None:
     """Choose the thresholds of trained weights on whole songs."""
@@ -106,7 +112,7 @@ def tune_command(
     from mix2midi.transcription.peaks import VIEWS
 
     where = resolve_device(device)
-    pickings = tune(weights, folders, output, inputs or [], families or FAMILIES, views or VIEWS, where)
+    pickings = tune(weights, folders, output, inputs or [], families or FAMILIES, views or VIEWS, where, repetition)
     for view, picking in pickings.items():
         typer.echo(view)
         for curve, threshold in picking.thresholds.items():
@@ -117,11 +123,15 @@ def validation_songs_command(
     recipe: RecipeFile,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the songs go.")],
     data: DataFolder = Path("data"),
-    songs: Annotated[int, typer.Option("--songs", min=1, help="Number of songs of 30 s.")] = 16,
+    songs: Annotated[int, typer.Option("--songs", min=1, help="Number of songs.")] = 16,
     view: Annotated[str, typer.Option("--view", help="clean, mix or separated.")] = "clean",
+    seconds: Annotated[float, typer.Option("--seconds", min=5.0, help="Length of each song.")] = 30.0,
+    first: Annotated[
+        int, typer.Option("--first", min=0, help="Number of the first song; others have other parts.")
+    ] = 0,
 ) -> None:
     """Render songs with known drum parts on the kits that a recipe leaves out of training."""
     from mix2midi.pipeline.validation_songs import render_validation_songs
 
-    for path in render_validation_songs(recipe, data, output, songs, view):
+    for path in render_validation_songs(recipe, data, output, songs, view, seconds, first):
         typer.echo(path)

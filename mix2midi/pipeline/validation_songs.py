@@ -14,11 +14,16 @@ from mix2midi.transcription.peaks import VIEWS
 from mix2midi.transcription.training.recipe import load_recipe
 
 _SEED = 9_000_001
-_SONG_S = 30.0
 
 
 def render_validation_songs(
-    recipe_path: Path, data_folder: Path, folder: Path, songs: int, view: str = "clean"
+    recipe_path: Path,
+    data_folder: Path,
+    folder: Path,
+    songs: int,
+    view: str = "clean",
+    duration_s: float = 30.0,
+    first_number: int = 0,
 ) -> list[Path]:
     """Render validation grooves as they were performed, on each of the kits that a recipe leaves out in turn.
 
@@ -29,9 +34,13 @@ def render_validation_songs(
     folder : Path
         Gets `NNN.flac` and `NNN.mid` of each song.
     songs : int
-        Songs of 30 s.
+        How many.
     view : str
         ``"clean"``, ``"mix"`` or ``"separated"``, see `mix2midi.transcription.training.views`.
+    duration_s : float
+        Length of each.
+    first_number : int
+        Songs of other numbers play other parts.
 
     Returns
     -------
@@ -51,7 +60,7 @@ def render_validation_songs(
 
     recipe = load_recipe(recipe_path)
     network = NetworkConfig(**recipe.network)
-    frames = round(_SONG_S * network.rate_hz / network.slow_hop_length) * network.slow_stride
+    frames = round(duration_s * network.rate_hz / network.slow_hop_length) * network.slow_stride
     slices = replace(
         recipe.slices,
         frames=frames,
@@ -68,7 +77,7 @@ def render_validation_songs(
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(songs):
-        audio, hits = renderers[number % len(renderers)].render(_SEED + number)
+        audio, hits = renderers[number % len(renderers)].render(_SEED + first_number + number)
         first = network.context_samples  # frame 0
         audio = audio[first : first + frames * network.hop_length]
         notes = sorted(_note(hit, network.hop_length / network.rate_hz) for hit in hits if 0 <= hit[0] < frames)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.signal import butter, iirpeak, sosfilt
 
 from mix2midi.drums import PIECES, PIECES_BY_KEY
+from mix2midi.training.acoustic_synthesis import COUNT, CYMBALS, acoustic_instrument
 from mix2midi.training.kits import RATE_HZ, Instrument, KitLibrary, Layer
 from mix2midi.training.synthesis import SyntheticInstrument, synthesise_kit
 from mix2midi.units import decibels_to_gain
@@ -56,6 +57,11 @@ class Tone:
         Time constant of an additional decay: tape on the skin, a hand on the cymbal. Infinity for none.
     filters : ndarray [shape=(sections, 6), float64]
         Second-order sections; none leaves the sound as it is.
+    attack : float
+        Gain of the first moments beside the rest: below 1 for the shoulder of the stick on the edge of a cymbal and for
+        compressed drums, above 1 for transients that were lifted.
+    attack_s : float
+        Time constant of those first moments.
     blend : tuple of Instrument and float, optional
         Another drum of the same kind and its share, 0 to 1, in the sound.
     """
@@ -63,6 +69,8 @@ class Tone:
     pitch: float = 1.0
     decay_s: float = math.inf
     filters: NDArray[np.float64] | None = None
+    attack: float = 1.0
+    attack_s: float = 0.01
     blend: tuple[Instrument, float] | None = None
 
     def apply(self, layer: Layer) -> NDArray[np.float32]:
@@ -74,6 +82,9 @@ class Tone:
             audio = _blended(audio, _resampled(nearest.audio, self.pitch), share)
         if math.isfinite(self.decay_s):
             audio = audio * np.exp(-np.arange(len(audio)) / (self.decay_s * RATE_HZ)).astype(np.float32)
+        if self.attack != 1.0:
+            since_s = np.arange(len(audio)) / RATE_HZ
+            audio = audio * (1.0 + (self.attack - 1.0) * np.exp(-since_s / self.attack_s)).astype(np.float32)
         if self.filters is not None:
             audio = sosfilt(self.filters, audio).astype(np.float32)
         return audio / np.float32(np.abs(audio).max() + 1e-9)
@@ -112,10 +123,18 @@ class Voice:
         return self._tuned[index], self.gain * wander * (velocity / 127.0) ** self.curve
 
 
-def draw_kit(rng: Generator, library: KitLibrary, synthetic_share: float = 0.0) -> dict[int, Voice]:
+def draw_kit(
+    rng: Generator,
+    library: KitLibrary,
+    synthetic_share: float = 0.0,
+    acoustic_share: float = 0.0,
+    attack_share: float = 0.0,
+) -> dict[int, Voice]:
     """A random kit: a voice for each row of `mix2midi.drums.PIECES` that the library can play.
 
-    `synthetic_share` of the kits have some or all of their pieces from a synthetic drum machine.
+    `synthetic_share` of the kits have some or all of their pieces from a synthetic drum machine, `acoustic_share` of
+    the cymbals, and of the sets of hats and of toms, come from `acoustic_synthesis`, and `attack_share` of the voices
+    have another attack than was recorded.
 
     Toms and hats are drawn as sets, so that high stays above low and open stays the open side of the same pair.
     """
@@ -135,10 +154,11 @@ def draw_kit(rng: Generator, library: KitLibrary, synthetic_share: float = 0.0) 
         machine = synthesise_kit(rng)
         taken = 0.5 if rng.random() < _MIXED_MACHINE_SHARE else 1.0
         chosen |= {key: (instrument, 1.0) for key, instrument in machine.items() if rng.random() < taken}
+    chosen |= _draw_acoustic(rng, acoustic_share)
     rows = {piece.key: row for row, piece in enumerate(PIECES)}
     tunings = {family: float(rng.normal(0.0, spread)) for family, spread in sorted(_TUNING_SEMITONES.items())}
     return {
-        rows[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), *part)
+        rows[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), attack_share, *part)
         for key, part in chosen.items()
     }
 
@@ -158,6 +178,14 @@ def plain_kit(library: KitLibrary) -> dict[int, Voice]:
 
 
 _SHORTEST_DECAY_S = {"kick": 0.08, "snare": 0.05, "toms": 0.12, "hats": 0.02, "cymbals": 0.5, "percussion": 0.05}
+_ATTACK_DB = {
+    "kick": (-6.0, 5.0),
+    "snare": (-6.0, 5.0),
+    "toms": (-8.0, 5.0),
+    "hats": (-9.0, 4.0),
+    "cymbals": (-12.0, 3.0),
+    "percussion": (-6.0, 5.0),
+}
 _TUNING_SEMITONES = {"kick": 1.5, "snare": 1.5, "toms": 2.0, "hats": 0.8, "cymbals": 1.2, "percussion": 1.5}
 
 
@@ -192,12 +220,23 @@ def _draw_set(
     return result
 
 
+def _draw_acoustic(rng: Generator, share: float) -> dict[str, tuple[SyntheticInstrument, float]]:
+    """Modelled cymbals, each on its own, and sets of hats and of toms."""
+    drawn: dict[str, tuple[SyntheticInstrument, float]] = {}
+    for pieces in (*((cymbal,) for cymbal in CYMBALS), _HATS, _TOMS):
+        if rng.random() < share:
+            number = int(rng.integers(COUNT))
+            drawn |= {piece: (acoustic_instrument(piece, number), 1.0) for piece in pieces}
+    return drawn
+
+
 def _voice(
     rng: Generator,
     key: str,
     tunings: dict[str, float],
     curve: float,
     alternatives: list[Instrument],
+    attack_share: float,
     instrument: Instrument | SyntheticInstrument,
     pitch: float,
 ) -> Voice:
@@ -206,11 +245,17 @@ def _voice(
     shortest_s = _SHORTEST_DECAY_S[family]
     decay_s = shortest_s * float(np.exp(rng.uniform(0.0, 3.0))) if rng.random() < 0.18 else math.inf
     filters = _microphone(rng) if rng.random() < 0.4 else None
+    attack, attack_s = 1.0, 0.01
+    if rng.random() < attack_share:
+        attack = float(decibels_to_gain(rng.uniform(*_ATTACK_DB[family])))
+        attack_s = float(np.exp(rng.uniform(np.log(0.004), np.log(0.03))))
     blend = None
     if len(alternatives) > 1 and rng.random() < 0.12:
         blend = (alternatives[int(rng.integers(len(alternatives)))], float(rng.uniform(0.15, 0.6)))
     level_db = _LEVELS_DB[key] + rng.normal(0.0, _LEVEL_SPREAD_DB[family])
-    return Voice(instrument, Tone(pitch, decay_s, filters, blend), float(decibels_to_gain(level_db)), curve)
+    return Voice(
+        instrument, Tone(pitch, decay_s, filters, attack, attack_s, blend), float(decibels_to_gain(level_db)), curve
+    )
 
 
 def _microphone(rng: Generator) -> NDArray[np.float64]:

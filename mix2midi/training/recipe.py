@@ -58,6 +58,10 @@ class DrumSliceRecipe:
         Share of slices without any drum.
     synthetic_share : float
         Share of slices in which a synthetic drum machine plays some or all pieces, see `synthesis`.
+    acoustic_share : float
+        Share of the cymbals, and of the sets of hats and of toms, that are modelled, see `acoustic_synthesis`.
+    attack_share : float
+        Share of the voices whose attack is softer or harder than recorded.
     drum_effects : mapping
         Probability of each effect, see `effects`.
     """
@@ -69,6 +73,8 @@ class DrumSliceRecipe:
     pattern_share: float = 0.3
     empty_share: float = 0.03
     synthetic_share: float = 0.0
+    acoustic_share: float = 0.0
+    attack_share: float = 0.0
     drum_effects: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -58,7 +58,8 @@ def _layer(audio: Audio) -> Layer:
     return Layer(127, (audio / (np.abs(audio).max() + 1e-9)).astype(np.float32))
 
 
-def _log_uniform(rng: Generator, low: float, high: float) -> float:
+def log_uniform(rng: Generator, low: float, high: float) -> float:
+    """A random value whose logarithm is uniform between those of `low` and `high`."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
@@ -83,33 +84,33 @@ def _noise(rng: Generator, time_s: Audio, decay_s: float) -> Audio:
 
 
 def _kick(rng: Generator) -> Audio:
-    decay_s = _log_uniform(rng, 0.06, 0.6)
+    decay_s = log_uniform(rng, 0.06, 0.6)
     time_s = _time_s(decay_s)
-    end_hz = _log_uniform(rng, 36.0, 75.0)
-    body = _sweep(time_s, end_hz * _log_uniform(rng, 1.2, 9.0), end_hz, _log_uniform(rng, 0.004, 0.06))
+    end_hz = log_uniform(rng, 36.0, 75.0)
+    body = _sweep(time_s, end_hz * log_uniform(rng, 1.2, 9.0), end_hz, log_uniform(rng, 0.004, 0.06))
     body = body * np.exp(-time_s / decay_s)
-    click = _filtered(_noise(rng, time_s, _log_uniform(rng, 0.001, 0.006)), rng.uniform(800, 6000), "highpass", 1)
+    click = _filtered(_noise(rng, time_s, log_uniform(rng, 0.001, 0.006)), rng.uniform(800, 6000), "highpass", 1)
     drive = rng.uniform(1.0, 4.0)
     return np.asarray(np.tanh(drive * (body + rng.uniform(0.0, 0.5) * click)) / drive)
 
 
 def _tom(rng: Generator, low_hz: float, high_hz: float) -> Audio:
-    decay_s = _log_uniform(rng, 0.06, 0.35)
+    decay_s = log_uniform(rng, 0.06, 0.35)
     time_s = _time_s(decay_s)
-    end_hz = _log_uniform(rng, low_hz, high_hz)
-    body = _sweep(time_s, end_hz * rng.uniform(1.05, 2.2), end_hz, _log_uniform(rng, 0.01, 0.08))
+    end_hz = log_uniform(rng, low_hz, high_hz)
+    body = _sweep(time_s, end_hz * rng.uniform(1.05, 2.2), end_hz, log_uniform(rng, 0.01, 0.08))
     breath = _filtered(_noise(rng, time_s, decay_s * 0.4), rng.uniform(500, 3000), "lowpass", 1)
     return np.asarray(body * np.exp(-time_s / decay_s) + rng.uniform(0.0, 0.4) * breath)
 
 
 def _snare(rng: Generator) -> Audio:
-    decay_s = _log_uniform(rng, 0.05, 0.3)
+    decay_s = log_uniform(rng, 0.05, 0.3)
     time_s = _time_s(decay_s)
     base_hz = rng.uniform(150.0, 260.0)
-    skin_decay_s = _log_uniform(rng, 0.025, 0.15)
+    skin_decay_s = log_uniform(rng, 0.025, 0.15)
     skin = _sweep(time_s, base_hz * rng.uniform(1.0, 1.8), base_hz, 0.02)
     skin = skin + rng.uniform(0.2, 1.0) * _sweep(time_s, base_hz * 2.2, base_hz * rng.uniform(1.4, 1.95), 0.02)
-    wires = _filtered(_noise(rng, time_s, decay_s), _log_uniform(rng, 600, 5000), "highpass", int(rng.integers(1, 4)))
+    wires = _filtered(_noise(rng, time_s, decay_s), log_uniform(rng, 600, 5000), "highpass", int(rng.integers(1, 4)))
     return np.asarray(skin * np.exp(-time_s / skin_decay_s) + rng.uniform(0.3, 2.0) * wires)
 
 
@@ -123,7 +124,7 @@ def _side_stick(rng: Generator) -> Audio:
 
 def _clap(rng: Generator) -> Audio:
     """Three or four bursts as of several hands, the last with a tail."""
-    tail_s = _log_uniform(rng, 0.04, 0.2)
+    tail_s = log_uniform(rng, 0.04, 0.2)
     time_s = _time_s(tail_s)
     spacing_s = rng.uniform(0.006, 0.013)
     hands = int(rng.integers(2, 5))
@@ -139,7 +140,7 @@ def _clap(rng: Generator) -> Audio:
 def _metal(rng: Generator) -> Audio:
     """Three seconds of the machine's metal: six square waves, or noise, or both."""
     time_s = np.arange(3 * RATE_HZ) / RATE_HZ
-    tuning = _log_uniform(rng, 0.7, 2.2)
+    tuning = log_uniform(rng, 0.7, 2.2)
     frequencies_hz = _METAL_HZ * tuning * rng.uniform(0.95, 1.05, len(_METAL_HZ))
     squares = np.sign(np.sin(2 * np.pi * np.outer(frequencies_hz, time_s))).sum(axis=0) / 3.0
     share = float(rng.choice([0.0, 1.0, rng.uniform(0.0, 1.0)]))
@@ -147,16 +148,16 @@ def _metal(rng: Generator) -> Audio:
 
 
 def _shaped_metal(rng: Generator, metal: Audio, decay_range_s: tuple[float, float], lowest_hz: float) -> Audio:
-    decay_s = _log_uniform(rng, *decay_range_s)
+    decay_s = log_uniform(rng, *decay_range_s)
     time_s = _time_s(decay_s)
-    cutoff_hz = lowest_hz * _log_uniform(rng, 0.7, 1.5)
+    cutoff_hz = lowest_hz * log_uniform(rng, 0.7, 1.5)
     sound = _filtered(metal[: len(time_s)], cutoff_hz, "highpass", int(rng.integers(1, 4)))
     stroke = 1.0 + rng.uniform(0.0, 2.0) * np.exp(-time_s / 0.008)
     return np.asarray(sound * stroke * np.exp(-time_s / decay_s))
 
 
 def _cowbell(rng: Generator) -> Audio:
-    decay_s = _log_uniform(rng, 0.03, 0.15)
+    decay_s = log_uniform(rng, 0.03, 0.15)
     time_s = _time_s(decay_s)
     low_hz = rng.uniform(480, 640)
     squares = np.sign(np.sin(2 * np.pi * low_hz * time_s)) + np.sign(np.sin(2 * np.pi * low_hz * 1.481 * time_s))

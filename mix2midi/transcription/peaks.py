@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from mix2midi.drums import FAMILIES, PIECES_BY_KEY
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
+from mix2midi.transcription.curves import family_curve, find_peaks
 from mix2midi.transcription.heat_map import HeatMap
+from mix2midi.transcription.repetition import recall_repetitions
 from mix2midi.transcription.velocity import balance_velocities
 from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocity
 
@@ -44,6 +46,9 @@ class Picking:
     caution : mapping of str to float
         What the threshold of a curve rises by for the softest hits; from `SOFT_VELOCITY` on it stays. Much of what
         might be a ghost note is a rattle of the snare wires or a hat in the snare's microphone.
+    repetition : mapping of str to float
+        For each family how much alike instants of the song count, 0 to 1, see `repetition.recall_repetitions`; 0 for
+        one that is not named.
     certainty : mapping of str to sequence of (float, float)
         For each of `CURVES` how often hits of an activation were right, as points of a line: (activation, share), both
         0 to 1 and rising. It makes an activation a confidence; a curve that is not named keeps its activations.
@@ -61,6 +66,7 @@ class Picking:
         }
     )
     caution: Mapping[str, float] = field(default_factory=lambda: {"snare": 0.45})
+    repetition: Mapping[str, float] = field(default_factory=dict)
     certainty: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -72,6 +78,10 @@ class Picking:
         for name, curves in (("certainty", set(self.certainty)), ("caution", set(self.caution))):
             if not curves <= set(CURVES):
                 raise OptionError(f"picking: {name} names only {', '.join(CURVES)}")
+        if not set(self.repetition) <= set(FAMILIES):
+            raise OptionError(f"picking: repetition names only {', '.join(FAMILIES)}")
+        if not all(0.0 <= share <= 1.0 for share in self.repetition.values()):
+            raise OptionError("picking: shares of repetition lie between 0 and 1")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Picking:
@@ -102,36 +112,11 @@ def pick_notes(heat_map: HeatMap, picking: Picking | None = None) -> list[DrumNo
         Sorted by onset, then note.
     """
     picking = picking or Picking()
+    heat_map = recall_repetitions(heat_map, picking.repetition)
     notes: list[DrumNote] = []
     for curve_name, rows in _curves(heat_map).items():
         notes += balance_velocities(_pick_curve(heat_map, curve_name, rows, picking), heat_map, curve_name)
     return sorted(notes)
-
-
-#: Families of which a drummer plays one piece at a time: what the network spreads over its pieces belongs together.
-_EXCLUSIVE = ("hats", "cymbals")
-
-
-def family_curve(heat_map: HeatMap, family: str) -> NDArray[np.float32]:
-    """Activation of "any drum of this family".
-
-    For hats and cymbals the chance that any of their pieces was hit, so that a crash which might as well be a ride is
-    not lost between the two; for the others the mean of the family's own row and the best of its pieces. Either was
-    the better choice, or no worse, on left-out kits and real songs.
-
-    Returns
-    -------
-    ndarray [shape=(frames,), float32]
-        0 to 1.
-    """
-    rows = [row for row, key in enumerate(heat_map.pieces) if PIECES_BY_KEY[key].family == family]
-    if family in _EXCLUSIVE:
-        missing = np.ones(heat_map.onset.shape[1], dtype=np.float32)
-        for row in rows:  # one at a time: an hour has a million frames
-            missing *= np.float32(1.0) - heat_map.onset[row].astype(np.float32)
-        return np.float32(1.0) - missing
-    best = heat_map.onset[rows].max(axis=0).astype(np.float32)
-    return np.float32(0.5) * (best + heat_map.family_onset[heat_map.families.index(family)].astype(np.float32))
 
 
 def _curves(heat_map: HeatMap) -> dict[str, list[list[int]]]:
@@ -178,35 +163,6 @@ def _refined_onset_s(heat_map: HeatMap, curve: NDArray[np.float32], frame: int) 
         if bend < 0.0:
             shift = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
     return max(0.0, float(frames_to_seconds(frame + shift, heat_map.hop_length, heat_map.rate_hz)))
-
-
-def find_peaks(curve: NDArray[np.float32], height: float, distance: int) -> NDArray[np.int64]:
-    """Frames of the peaks of a curve, the middle one of a flat top; outside the curve there is silence.
-
-    The same as SciPy's function of this name, whose import alone takes a second or more, longer than a minute of music.
-
-    Parameters
-    ----------
-    curve : ndarray [shape=(frames,)]
-    height : float
-        Lower peaks do not count.
-    distance : int
-        Of two peaks fewer frames apart than this the higher one stays.
-    """
-    padded = np.pad(curve, 1)
-    first = np.flatnonzero(np.diff(padded, prepend=-1.0))  # first frame of each stretch of equal values
-    last = np.append(first[1:], len(padded)) - 1
-    value = padded[first]
-    inner = value[1:-1]
-    tops = np.flatnonzero((inner > value[:-2]) & (inner > value[2:]) & (inner >= height)) + 1
-    frames = (first[tops] + last[tops]) // 2 - 1
-    kept = np.ones(len(frames), dtype=bool)
-    for index in np.argsort(value[tops], kind="stable")[::-1]:
-        if kept[index]:
-            start, stop = np.searchsorted(frames, [frames[index] - distance + 1, frames[index] + distance])
-            kept[start:stop] = False
-            kept[index] = True
-    return frames[kept]
 
 
 def _confidence(picking: Picking, curve_name: str, activation: float) -> float:

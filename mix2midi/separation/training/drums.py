@@ -43,7 +43,8 @@ class DrumRenderer:
         """
         rng = np.random.default_rng([self.seed, number])
         hits, _ = draw_hits(rng, self.recipe, self.performances, None, self.recipe.duration_s)
-        kit = draw_kit(rng, self.library, self.recipe.synthetic_share)
+        recipe = self.recipe
+        kit = draw_kit(rng, self.library, recipe.synthetic_share, recipe.acoustic_share, recipe.attack_share)
         drums, _ = render_drums(rng, hits, kit, self.recipe.duration_s)
         drums = produce(rng, drums[: self.samples], self.recipe.drum_effects)
         drums = drums * np.float32(_PEAK / max(1e-9, float(np.abs(drums).max())))

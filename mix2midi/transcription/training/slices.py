@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mix2midi.training.company_pool import Clip, CompanyPool
-from mix2midi.training.drum_kit import draw_kit, plain_kit
+from mix2midi.training.drum_kit import Voice, draw_kit, plain_kit
 from mix2midi.training.drum_part import draw_hits
 from mix2midi.training.drum_track import Hits, render_drums
 from mix2midi.training.effects import produce
@@ -59,11 +59,17 @@ class SliceRenderer:
         view = str(rng.choice(list(self.recipe.views), p=list(self.recipe.views.values())))
         clip = self.company.draw(rng) if self.company and self.company.clips and view != "clean" else None
         hits, company_start_s = draw_hits(rng, self.recipe, self.performances, clip, duration_s, self.varied)
-        kit = draw_kit(rng, self.library, self.recipe.synthetic_share) if self.varied else plain_kit(self.library)
+        kit = self._draw_kit(rng)
         drums, heard = render_drums(rng, hits, kit, duration_s)
         hits, drums = hits.where(heard), drums[: self.samples]
         audio = self._produce(rng, view, drums, clip, company_start_s)
         return to_level(rng, audio), hit_table(hits, self.network, self.recipe.frames)
+
+    def _draw_kit(self, rng: Generator) -> dict[int, Voice]:
+        recipe = self.recipe
+        if not self.varied:
+            return plain_kit(self.library)
+        return draw_kit(rng, self.library, recipe.synthetic_share, recipe.acoustic_share, recipe.attack_share)
 
     def _produce(
         self, rng: Generator, view: str, drums: NDArray[np.float32], clip: Clip | None, company_start_s: float
