@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from mix2midi.pipeline import Converter
+    from mix2midi.transcription.training.slices import SliceRenderer
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +68,20 @@ def lonely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if not model.source.startswith("hf://"):
             monkeypatch.setitem(models.MODELS, name, dataclasses.replace(model, source="http://127.0.0.1:9"))
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made-up kits, performances and a recipe: what `mix2midi train` needs, in miniature."""
+    from tests.sounds import write_data
+
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def renderer(data: Path) -> SliceRenderer:
+    """Slices for training from `data`."""
+    from mix2midi.transcription.training.recipe import load_recipe
+    from mix2midi.transcription.training.train import training_renderer
+
+    return training_renderer(load_recipe(data / "recipe.yaml"), data)

@@ -20,17 +20,7 @@ from mix2midi.transcription.training.recipe import OptimiserRecipe, load_recipe
 from mix2midi.transcription.training.slices import SliceRenderer
 from mix2midi.transcription.training.train import train, training_renderer
 from mix2midi.transcription.training.trainer import Trainer
-from tests.sounds import RECIPE, write_data
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def renderer(data: Path) -> SliceRenderer:
-    return training_renderer(load_recipe(data / "recipe.yaml"), data)
+from tests.sounds import RECIPE
 
 
 def test_learning_rate_rises_holds_and_falls() -> None:

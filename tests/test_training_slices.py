@@ -26,23 +26,13 @@ from mix2midi.transcription.training.slices import SliceRenderer
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.training.train import judging_renderer, training_renderer, validation_renderer
 from mix2midi.transcription.training.views import mix, separated, separated_by
-from tests.sounds import RATE_HZ, RECIPE, write_company, write_data, write_grooves, write_library
+from tests.sounds import RATE_HZ, RECIPE, write_company, write_grooves, write_library
 
 GOLDEN_OPEN_UNMIX = Path(__file__).parent / "golden" / "open_unmix"
 
 
 def numbers_of_step(recipe: Recipe, step: int) -> tuple[np.ndarray, int]:
     return slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, step)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def renderer(data: Path) -> SliceRenderer:
-    return training_renderer(load_recipe(data / "recipe.yaml"), data)
 
 
 def test_a_slice_depends_on_its_number_alone(data: Path, renderer: SliceRenderer) -> None:

@@ -11,12 +11,7 @@ import soundfile
 from mix2midi.errors import OptionError
 from mix2midi.pipeline.references import read_reference
 from mix2midi.pipeline.validation_songs import render_validation_songs
-from tests.sounds import RATE_HZ, write_data
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_data(tmp_path_factory.mktemp("data"))
+from tests.sounds import RATE_HZ
 
 
 def test_a_song_sounds_where_its_midi_says(data: Path, tmp_path: Path) -> None:
@@ -34,6 +29,7 @@ def test_a_song_sounds_where_its_midi_says(data: Path, tmp_path: Path) -> None:
 def test_a_number_is_a_song(data: Path, tmp_path: Path) -> None:
     first = render_validation_songs(data / "recipe.yaml", data, tmp_path / "a", 2, duration_s=5.0)
     second = render_validation_songs(data / "recipe.yaml", data, tmp_path / "b", 1, duration_s=5.0, first_number=1)
+    assert [path.name for path in (*first, *second)] == ["000.flac", "001.flac", "001.flac"]
     songs = [soundfile.read(path)[0] for path in (*first, *second)]
     np.testing.assert_array_equal(songs[1], songs[2])
     assert not np.array_equal(songs[0], songs[1])
@@ -42,6 +38,6 @@ def test_a_number_is_a_song(data: Path, tmp_path: Path) -> None:
 def test_without_a_kit_that_is_left_out_there_is_nothing_to_judge_by(data: Path, tmp_path: Path) -> None:
     recipe = data / "all-kits.yaml"
     recipe.write_text((data / "recipe.yaml").read_text().replace("left_out_kits: [spare]", "left_out_kits: []"))
-    with pytest.raises(OptionError, match="leaves? no kit|names no kit"):
+    with pytest.raises(OptionError, match="names no kit"):
         render_validation_songs(recipe, data, tmp_path / "none", 1)
     assert not (tmp_path / "none").exists()

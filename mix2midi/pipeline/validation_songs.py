@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,10 @@ from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.transcription.peaks import VIEWS
-from mix2midi.transcription.training.recipe import load_recipe
+from mix2midi.transcription.training.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from mix2midi.transcription.training.slices import SliceRenderer
 
 _SEED = 9_000_001
 
@@ -40,7 +44,7 @@ def render_validation_songs(
     duration_s : float
         Length of each.
     first_number : int
-        Songs of other numbers play other parts.
+        A song's number decides its part, its kit and its name.
 
     Returns
     -------
@@ -52,15 +56,23 @@ def render_validation_songs(
     OptionError
         The recipe or its data cannot be used, or the recipe leaves no kit out.
     """
-    import soundfile
-
-    from mix2midi.postprocess import write_midi
     from mix2midi.transcription.network import NetworkConfig
     from mix2midi.transcription.training.train import judging_renderer
 
     recipe = load_recipe(recipe_path)
+    if not recipe.data.left_out_kits:
+        raise OptionError(f"{recipe_path}: data.left_out_kits names no kit; songs to judge by need one")
     network = NetworkConfig(**recipe.network)
     frames = round(duration_s * network.rate_hz / network.slow_hop_length) * network.slow_stride
+    plain = _without_effects(recipe, frames, view)
+    renderers = [judging_renderer(plain, data_folder, kit) for kit in recipe.data.left_out_kits]
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = range(first_number, first_number + songs)
+    return [_write_song(renderers[number % len(renderers)], number, folder) for number in numbers]
+
+
+def _without_effects(recipe: Recipe, frames: int, view: str) -> Recipe:
+    """A recipe of slices of one view that are played as they were performed and recorded."""
     slices = replace(
         recipe.slices,
         frames=frames,
@@ -70,22 +82,24 @@ def render_validation_songs(
         drum_effects={},
         master_effects={},
     )
-    if not recipe.data.left_out_kits:
-        raise OptionError(f"{recipe_path}: data.left_out_kits names no kit; songs to judge by need one")
-    plain = replace(recipe, slices=slices)
-    renderers = [judging_renderer(plain, data_folder, kit) for kit in recipe.data.left_out_kits]
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number in range(songs):
-        audio, hits = renderers[number % len(renderers)].render(_SEED + first_number + number)
-        first = network.context_samples  # frame 0
-        audio = audio[first : first + frames * network.hop_length]
-        notes = sorted(_note(hit, network.hop_length / network.rate_hz) for hit in hits if 0 <= hit[0] < frames)
-        path = folder / f"{number:03d}.flac"
-        soundfile.write(path, audio, network.rate_hz, subtype="PCM_16")
-        write_midi(Transcription(notes, len(audio) / network.rate_hz, title=path.stem), path.with_suffix(".mid"))
-        paths.append(path)
-    return paths
+    return replace(recipe, slices=slices)
+
+
+def _write_song(renderer: SliceRenderer, number: int, folder: Path) -> Path:
+    """Render a song and its MIDI; the audio's path."""
+    import soundfile
+
+    from mix2midi.postprocess import write_midi
+
+    network, frames = renderer.network, renderer.recipe.frames
+    audio, hits = renderer.render(_SEED + number)
+    first = network.context_samples  # frame 0
+    audio = audio[first : first + frames * network.hop_length]
+    notes = sorted(_note(hit, network.hop_length / network.rate_hz) for hit in hits if 0 <= hit[0] < frames)
+    path = folder / f"{number:03d}.flac"
+    soundfile.write(path, audio, network.rate_hz, subtype="PCM_16")
+    write_midi(Transcription(notes, len(audio) / network.rate_hz, title=path.stem), path.with_suffix(".mid"))
+    return path
 
 
 def _note(hit: np.ndarray, frame_s: float) -> DrumNote:

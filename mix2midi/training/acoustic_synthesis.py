@@ -62,7 +62,7 @@ class Plate:
     rattle: float
 
 
-#: What of a stroke sounds in each band, in dB: medians over the recorded cymbals and hats of the library.
+#: What of a stroke sounds in each band, in dB: about the medians over recorded cymbals and hats.
 _CYMBAL_DB = np.array([-42, -35, -28, -21, -18, -17, -18, -17, -16, -14, -11, -8, -8, -9, -11, -15, -24, -36.0])
 _HAT_DB = np.array([-33, -30, -26, -23, -20, -20, -20, -20, -20, -19, -16, -13, -10, -10, -8, -8, -10, -18.0])
 
@@ -116,13 +116,18 @@ def acoustic_instrument(piece: str, number: int) -> SyntheticInstrument:
     layers = []
     for velocity in _LAYER_VELOCITIES:
         family = TOMS if piece in TOMS else HATS if piece in HATS else (piece,)
-        shared = np.random.default_rng([number, sum(map(ord, family[0]))])
-        stroke = np.random.default_rng([number, sum(map(ord, piece)), velocity])
+        shared = np.random.default_rng([number, _seed_of(family[0])])
+        stroke = np.random.default_rng([number, _seed_of(piece), velocity])
         audio = (
             _tom(shared, stroke, piece, velocity) if piece in TOMS else _struck(_plate(shared, piece), stroke, velocity)
         )
         layers.append(Layer(velocity, (audio / (np.abs(audio).max() + 1e-9)).astype(np.float32)))
     return SyntheticInstrument("acoustic", piece, tuple(layers))
+
+
+def _seed_of(name: str) -> int:
+    """A number for a name that is the same in every process, as that of `hash` is not."""
+    return sum(map(ord, name))
 
 
 def _plate(rng: Generator, piece: str) -> Plate:

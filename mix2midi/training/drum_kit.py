@@ -13,7 +13,7 @@ from scipy.signal import butter, iirpeak, sosfilt
 from mix2midi.drums import PIECES, PIECES_BY_KEY
 from mix2midi.training.acoustic_synthesis import COUNT, CYMBALS, acoustic_instrument
 from mix2midi.training.kits import RATE_HZ, Instrument, KitLibrary, Layer
-from mix2midi.training.synthesis import SyntheticInstrument, synthesise_kit
+from mix2midi.training.synthesis import SyntheticInstrument, log_uniform, synthesise_kit
 from mix2midi.units import decibels_to_gain
 
 _TOMS = ("high_tom", "mid_tom", "low_tom")
@@ -178,6 +178,7 @@ def plain_kit(library: KitLibrary) -> dict[int, Voice]:
 
 
 _SHORTEST_DECAY_S = {"kick": 0.08, "snare": 0.05, "toms": 0.12, "hats": 0.02, "cymbals": 0.5, "percussion": 0.05}
+#: How far an attack may be softened (the shoulder of the stick on a cymbal most) or lifted.
 _ATTACK_DB = {
     "kick": (-6.0, 5.0),
     "snare": (-6.0, 5.0),
@@ -248,7 +249,7 @@ def _voice(
     attack, attack_s = 1.0, 0.01
     if rng.random() < attack_share:
         attack = float(decibels_to_gain(rng.uniform(*_ATTACK_DB[family])))
-        attack_s = float(np.exp(rng.uniform(np.log(0.004), np.log(0.03))))
+        attack_s = log_uniform(rng, 0.004, 0.03)
     blend = None
     if len(alternatives) > 1 and rng.random() < 0.12:
         blend = (alternatives[int(rng.integers(len(alternatives)))], float(rng.uniform(0.15, 0.6)))

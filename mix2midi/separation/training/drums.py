@@ -42,10 +42,10 @@ class DrumRenderer:
         hits : ndarray [shape=(0, 3), float32]
         """
         rng = np.random.default_rng([self.seed, number])
-        hits, _ = draw_hits(rng, self.recipe, self.performances, None, self.recipe.duration_s)
         recipe = self.recipe
+        hits, _ = draw_hits(rng, recipe, self.performances, None, recipe.duration_s)
         kit = draw_kit(rng, self.library, recipe.synthetic_share, recipe.acoustic_share, recipe.attack_share)
-        drums, _ = render_drums(rng, hits, kit, self.recipe.duration_s)
-        drums = produce(rng, drums[: self.samples], self.recipe.drum_effects)
+        drums, _ = render_drums(rng, hits, kit, recipe.duration_s)
+        drums = produce(rng, drums[: self.samples], recipe.drum_effects)
         drums = drums * np.float32(_PEAK / max(1e-9, float(np.abs(drums).max())))
         return to_16_bits(drums), np.zeros((0, 3), dtype=np.float32)
