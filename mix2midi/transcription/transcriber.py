@@ -43,13 +43,15 @@ class Transcriber:
     """
 
     def __init__(self, weights: Weights, device: str = "cpu", chunk_s: float = CHUNK_S) -> None:
+        from mix2midi.transcription.network import fuse_norms
+
         self.device = device
         self.config: NetworkConfig = weights.network.config
         self.pickings = {view: Picking.from_dict(weights.pickings.get(view, {})) for view in VIEWS}
         stride = self.config.slow_stride
         frames = round(chunk_s * self.config.rate_hz / self.config.hop_length)
         self._chunk_frames = max(1, frames // stride) * stride
-        self._network = weights.network.to(device).eval()
+        self._network = fuse_norms(weights.network).to(device)
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Transcriber:
