@@ -153,7 +153,11 @@ def test_the_result_is_a_folder_of_open_unmix_and_the_log_has_its_curve(data: Pa
     ("old", "new", "message"),
     [
         ("hidden_size: 8", "hiden_size: 8", "network: unknown setting 'hiden_size'"),
-        ("trains: separator", "trains: trombone", "'trombone' is not known; it is transcriber or separator"),
+        (
+            "trains: separator",
+            "trains: trombone",
+            "'trombone' is not known; it is transcriber, refinement or separator",
+        ),
         ("company: company,", "company: nothing,", "nothing.*no such file"),
         ("company: company,", "", "needs company"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from mix2midi.errors import OptionError
 
-SEPARATOR, TRANSCRIBER = "separator", "transcriber"
+SEPARATOR, TRANSCRIBER, REFINEMENT = "separator", "transcriber", "refinement"
 
 
 def train_from_recipe(
@@ -23,7 +23,8 @@ def train_from_recipe(
 ) -> Path:
     """Train the network that a recipe names in `trains`: the transcriber, if it names none.
 
-    Parameters and errors are those of `mix2midi.transcription.training.train.train` and
+    Parameters and errors are those of `mix2midi.transcription.training.train.train`,
+    `mix2midi.transcription.training.refinement.train.train_refinement` and
     `mix2midi.separation.training.train.train_separator`; a separator does not start from weights.
 
     Returns
@@ -38,10 +39,16 @@ def train_from_recipe(
         from mix2midi.transcription.training.train import train
 
         return train(recipe, data, run, device=device, steps=steps, initial_weights=initial_weights, report=report)
+    if trains == REFINEMENT:
+        from mix2midi.transcription.training.refinement.train import train_refinement
+
+        return train_refinement(
+            recipe, data, run, device=device, steps=steps, initial_weights=initial_weights, report=report
+        )
     if trains == SEPARATOR:
         from mix2midi.separation.training.train import train_separator
 
         if initial_weights is not None:
             raise OptionError(f"{recipe}: a separator is trained from chance; leave out --from")
         return train_separator(recipe, data, run, device=device, steps=steps, report=report)
-    raise OptionError(f"{recipe}: trains {trains!r} is not known; it is {TRANSCRIBER} or {SEPARATOR}")
+    raise OptionError(f"{recipe}: trains {trains!r} is not known; it is {TRANSCRIBER}, {REFINEMENT} or {SEPARATOR}")

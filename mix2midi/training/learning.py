@@ -37,17 +37,7 @@ class Learner(ABC, Generic[Network]):
         Of the run: the checkpoint lies here.
     team : Team
         With whom it learns, and on which device.
-
-    Attributes
-    ----------
-    figures : tuple of str
-        What validation measures, by the names that the log has for it.
-    slice_s : float
-        What one slice counts for in the log's audio heard.
     """
-
-    figures: tuple[str, ...]
-    slice_s: float
 
     def __init__(
         self, network: Network, optimiser: torch.optim.Optimizer, recipe: TrainingRecipe, folder: Path, team: Team
@@ -56,13 +46,6 @@ class Learner(ABC, Generic[Network]):
         self.average = deepcopy(network).eval().requires_grad_(False)
         self.step, self.elapsed_s = 0, 0.0
         self._recipe, self._options = recipe, recipe.optimiser
-
-    def begin(self, audio: NDArray[np.float32]) -> None:  # noqa: B027  # most networks need nothing
-        """What a new run does with its first slices [slices, samples] before it learns from them."""
-
-    @abstractmethod
-    def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> dict[str, float]:
-        """One step of the optimiser on slices, see `SliceRing.get`; returns the losses by their names."""
 
     @abstractmethod
     def save_result(self) -> None:
@@ -141,6 +124,28 @@ class Learner(ABC, Generic[Network]):
             raise ModelError(message) from error
         self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
         return True
+
+
+class SliceLearner(Learner[Network]):
+    """A run that learns from slices of audio with the hits in them, see `loop.train_to_end`.
+
+    Attributes
+    ----------
+    figures : tuple of str
+        What validation measures, by the names that the log has for it.
+    slice_s : float
+        What one slice counts for in the log's audio heard.
+    """
+
+    figures: tuple[str, ...]
+    slice_s: float
+
+    def begin(self, audio: NDArray[np.float32]) -> None:  # noqa: B027  # most networks need nothing
+        """What a new run does with its first slices [slices, samples] before it learns from them."""
+
+    @abstractmethod
+    def learn(self, audio: NDArray[np.float32], hits: NDArray[np.float32]) -> dict[str, float]:
+        """One step of the optimiser on slices, see `SliceRing.get`; returns the losses by their names."""
 
 
 def learning_rate(options: LearningRecipe, step: int) -> float:

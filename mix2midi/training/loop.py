@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from mix2midi.training.learning import Learner, Network, append_log, learning_rate
+from mix2midi.training.learning import Network, SliceLearner, append_log, learning_rate
 from mix2midi.training.recipe import TrainingRecipe
 from mix2midi.training.slices import SliceRing, slices_of_step
 from mix2midi.training.workers import Renderer, RenderWorkers
 
 _LOG_EVERY = 50
-#: Of a new run; enough for what `Learner.begin` measures.
+#: Of a new run; enough for what `SliceLearner.begin` measures.
 _FIRST_SLICES = 160
 
 
 def train_to_end(
-    learner: Learner[Network],
+    learner: SliceLearner[Network],
     recipe: TrainingRecipe,
     renderer: Renderer,
     validate: Callable[[Network], Mapping[str, float]],
@@ -32,7 +32,7 @@ def train_to_end(
 
     Parameters
     ----------
-    learner : Learner
+    learner : SliceLearner
         New, or resumed; the slices lie in its folder.
     recipe : TrainingRecipe
         Of a team, each member's own, see `TrainingRecipe.for_member`.
@@ -56,7 +56,7 @@ def train_to_end(
 
 
 def _learn(
-    learner: Learner[Network],
+    learner: SliceLearner[Network],
     recipe: TrainingRecipe,
     ring: SliceRing,
     workers: RenderWorkers,

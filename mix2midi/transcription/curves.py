@@ -9,7 +9,7 @@ from mix2midi.drums import PIECES_BY_KEY
 from mix2midi.transcription.heat_map import HeatMap
 
 #: Families of which a drummer plays one piece at a time: what the network spreads over its pieces belongs together.
-_EXCLUSIVE = ("hats", "cymbals")
+EXCLUSIVE_FAMILIES = ("hats", "cymbals")
 
 
 def family_curve(heat_map: HeatMap, family: str) -> NDArray[np.float32]:
@@ -25,7 +25,7 @@ def family_curve(heat_map: HeatMap, family: str) -> NDArray[np.float32]:
         0 to 1.
     """
     rows = [row for row, key in enumerate(heat_map.pieces) if PIECES_BY_KEY[key].family == family]
-    if family in _EXCLUSIVE:
+    if family in EXCLUSIVE_FAMILIES:
         missing = np.ones(heat_map.onset.shape[1], dtype=np.float32)
         for row in rows:  # one at a time: an hour has a million frames
             missing *= np.float32(1.0) - heat_map.onset[row].astype(np.float32)

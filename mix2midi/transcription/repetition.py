@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.drums import FAMILIES, PIECES_BY_KEY
-from mix2midi.transcription.curves import family_curve, find_peaks
+from mix2midi.transcription.curves import family_curve
 from mix2midi.transcription.heat_map import HeatMap
+from mix2midi.transcription.instants import SAME_INSTANT_FRAMES, find_instants, logit, shift_curve
 
 #: What is seen of the music around an instant, on either side of it.
 _CONTEXT_S = 1.0
@@ -36,8 +37,6 @@ _REACH_S = 180.0
 _SAME_STROKE_S = 0.05
 #: Lowest activation of what may be a hit.
 _LOWEST = 0.08
-_SAME_INSTANT_FRAMES = 8
-_FADE_FRAMES = 8
 _BLOCK = 256
 _CLIP = 2e-3
 #: Others that have nothing count like this logit: a hit out of the ordinary may be played all the same.
@@ -84,24 +83,19 @@ def recall_repetitions(heat_map: HeatMap, shares: Mapping[str, float]) -> HeatMa
     rows = [(onset, row, shares.get(PIECES_BY_KEY[key].family, 0.0)) for row, key in enumerate(heat_map.pieces)]
     rows += [(family_onset, row, shares.get(family, 0.0)) for row, family in enumerate(heat_map.families)]
     rows = [(curves, row, share) for curves, row, share in rows if share > 0.0]
-    own = np.stack([_logit(_highest_near(curves[row], instants.frames)) for curves, row, _ in rows])
+    own = np.stack([logit(_highest_near(curves[row], instants.frames), _CLIP) for curves, row, _ in rows])
     heard, trust = _attend(instants, np.maximum(own, _FAINTEST), heat_map.fps)
     for (curves, row, share), own_logit, heard_logit in zip(rows, own, heard, strict=True):
-        _shift(curves[row], instants.frames, share * trust * (heard_logit - own_logit))
+        shift_curve(curves[row], instants.frames, share * trust * (heard_logit - own_logit))
     return replace(heat_map, onset=onset, family_onset=family_onset)
 
 
 def _instants(heat_map: HeatMap) -> _Instants | None:
     """All candidates of all families, those of one stroke together; None where there is none."""
     curves = [family_curve(heat_map, family) for family in FAMILIES]
-    candidates = np.unique(np.concatenate([find_peaks(curve, _LOWEST, _SAME_INSTANT_FRAMES) for curve in curves]))
-    if not len(candidates):
+    frames = find_instants(curves, _LOWEST)
+    if not len(frames):
         return None
-    first = [int(candidates[0])]
-    for frame in candidates[1:]:
-        if frame - first[-1] > _SAME_INSTANT_FRAMES:
-            first.append(int(frame))
-    frames = np.array(first, dtype=np.int64)
     return _Instants(frames, _contexts(curves, frames, heat_map.fps))
 
 
@@ -165,30 +159,7 @@ def _blocks(frames: NDArray[np.int64], fps: float) -> Iterator[tuple[slice, slic
         yield slice(first, stop), slice(int(asked[0]), int(asked[1]))
 
 
-def _shift(curve: NDArray[np.floating], frames: NDArray[np.int64], shifts: NDArray[np.float64]) -> None:
-    """Move a curve around each frame by its shift of the logit, in place; halfway to the next the shifts blend."""
-    gaps = np.diff(frames)
-    near = np.minimum(_SAME_INSTANT_FRAMES, gaps // 4)
-    before, after = np.append(_SAME_INSTANT_FRAMES, near), np.append(near, _SAME_INSTANT_FRAMES)
-    far = np.append(gaps, np.iinfo(np.int64).max) > 2 * (_SAME_INSTANT_FRAMES + _FADE_FRAMES)
-    knots = [(frames - before, shifts), (frames + after, shifts)]
-    nothing = np.zeros(len(frames))
-    knots.append(((frames + after + _FADE_FRAMES)[far], nothing[far]))
-    far_before = np.append(True, far[:-1])
-    knots.append(((frames - before - _FADE_FRAMES)[far_before], nothing[far_before]))
-    at, value = (np.concatenate(parts) for parts in zip(*knots, strict=True))
-    order = np.argsort(at, kind="stable")
-    shift = np.interp(np.arange(len(curve)), at[order], value[order], left=0.0, right=0.0)
-    moved = np.flatnonzero(shift)
-    curve[moved] = 1.0 / (1.0 + np.exp(-(_logit(curve[moved], 1e-6) + shift[moved])))
-
-
 def _highest_near(curve: NDArray[np.floating], frames: NDArray[np.int64]) -> NDArray[np.floating]:
-    reach = _SAME_INSTANT_FRAMES
+    reach = SAME_INSTANT_FRAMES
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(curve, reach), 2 * reach + 1)
     return windows[frames].max(axis=1)
-
-
-def _logit(activation: NDArray[np.floating], clip: float = _CLIP) -> NDArray[np.float64]:
-    bounded = np.clip(activation.astype(np.float64), clip, 1.0 - clip)
-    return np.asarray(np.log(bounded / (1.0 - bounded)))

@@ -14,6 +14,7 @@ from mix2midi.errors import DeviceError
 from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.level import reference_gain, window_levels_db
 from mix2midi.transcription.peaks import VIEWS, Picking
+from mix2midi.transcription.refinement import refine_heat_map
 from mix2midi.transcription.weights import Weights, load_weights
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Transcriber:
         frames = round(chunk_s * self.config.rate_hz / self.config.hop_length)
         self._chunk_frames = max(1, frames // stride) * stride
         self._network = fuse_norms(weights.network).to(device)
+        self._refinement = weights.refinement
 
     @classmethod
     def load(cls, weights: Path | None = None, device: str = "cpu") -> Transcriber:
@@ -110,7 +112,7 @@ class Transcriber:
             start = stop
             report(_LEVEL_SHARE + (1.0 - _LEVEL_SHARE) * start / frames)
         pieces = len(self.config.pieces)
-        return HeatMap(
+        painted = HeatMap(
             onset[:pieces],
             velocity,
             onset[pieces:],
@@ -120,6 +122,7 @@ class Transcriber:
             self.config.pieces,
             self.config.families,
         )
+        return painted if self._refinement is None else refine_heat_map(painted, self._refinement)
 
     def _measure(self, source: AudioSource, report: Callable[[float], None]) -> tuple[float, int]:
         """Gain to the reference level, and the number of samples."""

@@ -10,11 +10,16 @@ from mix2midi.errors import ModelError
 from mix2midi.weight_files import read_weights, write_weights
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mix2midi.transcription.network import DrumNetwork
+    from mix2midi.transcription.refinement_network import RefinementNetwork
 
 #: Weights that come with the package.
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "drums.safetensors"
 _FORMAT = "mix2midi-transcriber-2"
+#: Tensors of the refinement network, which not all weights have, begin with this.
+_REFINEMENT = "refinement."
 
 
 @dataclass
@@ -30,11 +35,14 @@ class Weights:
         there; a view that is not named has the defaults.
     notes : dict
         Where they come from: recipe, date, steps, scores. For people only.
+    refinement : RefinementNetwork, optional
+        In evaluation mode, on the CPU; goes over the heat maps that `network` paints.
     """
 
     network: DrumNetwork
     pickings: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    refinement: RefinementNetwork | None = None
 
 
 def save_weights(weights: Weights, path: Path) -> None:
@@ -46,7 +54,11 @@ def save_weights(weights: Weights, path: Path) -> None:
         The file cannot be written.
     """
     settings = {"config": weights.network.config.to_dict(), "pickings": weights.pickings, "notes": weights.notes}
-    write_weights(path, _FORMAT, weights.network.state_dict(), settings)
+    state = weights.network.state_dict()
+    if weights.refinement is not None:
+        settings["refinement"] = weights.refinement.config.to_dict()
+        state = {**state, **{_REFINEMENT + key: value for key, value in weights.refinement.state_dict().items()}}
+    write_weights(path, _FORMAT, state, settings)
 
 
 def load_weights(path: Path | None = None) -> Weights:
@@ -68,10 +80,23 @@ def load_weights(path: Path | None = None) -> Weights:
     settings, state = read_weights(path, _FORMAT, "give a file that `mix2midi train` wrote")
     try:
         network = DrumNetwork(NetworkConfig.from_dict(settings["config"]))
-        network.load_state_dict(state, strict=True)
-        return Weights(network.eval(), settings["pickings"], settings["notes"])
+        network.load_state_dict({key: value for key, value in state.items() if not key.startswith(_REFINEMENT)})
+        refinement = _rebuild_refinement(settings.get("refinement"), state)
+        return Weights(network.eval(), settings["pickings"], settings["notes"], refinement)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights do not fit the network they describe ({reason})") from error
+
+
+def _rebuild_refinement(config: dict[str, Any] | None, state: dict[str, Tensor]) -> RefinementNetwork | None:
+    """The network that the settings describe, if they describe one."""
+    from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork
+
+    own = {key.removeprefix(_REFINEMENT): value for key, value in state.items() if key.startswith(_REFINEMENT)}
+    if config is None:
+        return None
+    network = RefinementNetwork(RefinementConfig(**config))
+    network.load_state_dict(own)
+    return network.eval()

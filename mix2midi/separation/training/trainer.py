@@ -14,7 +14,7 @@ from torch import Tensor
 from mix2midi.separation.training.mixes import Mixer
 from mix2midi.separation.training.recipe import NetworkRecipe, SeparatorRecipe
 from mix2midi.training.kits import RATE_HZ
-from mix2midi.training.learning import Learner
+from mix2midi.training.learning import SliceLearner
 from mix2midi.training.team import Team
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _BANDS_HZ = (0, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 22050)
 _STATISTICS_BATCHES = 20
 
 
-class Trainer(Learner["OpenUnmix"]):
+class Trainer(SliceLearner["OpenUnmix"]):
     """A training run of the separator, and one step of it.
 
     Parameters

@@ -83,6 +83,11 @@ def load_recipe(path: Path) -> Recipe:
         The file is missing, no YAML, or names a setting that does not exist.
     """
     recipe: Recipe = load_settings(Recipe, path)
-    if set(recipe.slices.views) != set(VIEWS) or abs(sum(recipe.slices.views.values()) - 1.0) > 1e-6:
-        raise OptionError(f"{path}: slices.views gives shares of {', '.join(VIEWS)} that add up to 1")
+    check_views(path, recipe.slices)
     return recipe
+
+
+def check_views(path: Path, slices: SliceRecipe) -> None:
+    """Raise `OptionError` unless every view has its share."""
+    if set(slices.views) != set(VIEWS) or abs(sum(slices.views.values()) - 1.0) > 1e-6:
+        raise OptionError(f"{path}: slices.views gives shares of {', '.join(VIEWS)} that add up to 1")

@@ -1,0 +1,74 @@
+"""What decides how a refinement network turns out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mix2midi.training.recipe import LearningRecipe, TrainingRecipe, load_settings
+from mix2midi.transcription.training.recipe import SliceRecipe, check_views
+
+
+@dataclass(frozen=True)
+class SongRecipe(SliceRecipe):
+    """Songs to learn from: long slices with what a transcriber makes of them.
+
+    Attributes
+    ----------
+    count : int
+        Songs that are rendered before learning begins; they are kept in the run's folder.
+    validation_count : int
+        Songs of kits and performances that are left out, to be judged by.
+    """
+
+    count: int = 1500
+    validation_count: int = 24
+
+
+@dataclass(frozen=True)
+class RefinementOptimiserRecipe(LearningRecipe):
+    """How the network learns, and what.
+
+    Attributes
+    ----------
+    crop_instants : int
+        Of a longer song a stretch of this many instants is learnt from at once.
+    damage_share : float
+        Share of the songs whose heat map is damaged on purpose, see `damage`.
+    """
+
+    batch_size: int = 4
+    steps: int = 3000
+    learning_rate: float = 0.002
+    warmup_steps: int = 50
+    decay_share: float = 0.8
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    average_decay: float = 0.995
+    crop_instants: int = 450
+    damage_share: float = 0.7
+
+
+@dataclass(frozen=True)
+class RefinementRecipe(TrainingRecipe):
+    """Everything that decides what comes out of a training run of a refinement network."""
+
+    trains: str = "refinement"
+    network: Mapping[str, Any] = field(default_factory=dict)
+    slices: SongRecipe = field(default_factory=SongRecipe)
+    optimiser: RefinementOptimiserRecipe = field(default_factory=RefinementOptimiserRecipe)
+
+
+def load_refinement_recipe(path: Path) -> RefinementRecipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    OptionError
+        The file is missing, no YAML, or names a setting that does not exist.
+    """
+    recipe: RefinementRecipe = load_settings(RefinementRecipe, path)
+    check_views(path, recipe.slices)
+    return recipe

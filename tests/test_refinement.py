@@ -1,0 +1,222 @@
+"""Heat maps read once more with the whole song in mind: the network, its examples, its training."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mix2midi.drums import FAMILIES, PIECES
+from mix2midi.errors import ModelError, OptionError
+from mix2midi.pipeline.training import train_from_recipe
+from mix2midi.transcription import HeatMap, Transcriber
+from mix2midi.transcription import refinement_network as module
+from mix2midi.transcription.curves import family_curve
+from mix2midi.transcription.refinement import read_instants, refine_heat_map
+from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork, family_curves
+from mix2midi.transcription.training.refinement.arrangement import arrange_song
+from mix2midi.transcription.training.refinement.examples import SongExample, damage, make_example
+from mix2midi.transcription.weights import Weights, load_weights, save_weights
+from tests.networks import tiny_network
+from tests.test_peaks import HOP, RATE_HZ
+from tests.test_repetition import BAR, groove, song
+
+ROW = {piece.key: row for row, piece in enumerate(PIECES)}
+
+
+def network(seed: int = 0, strength: float = 0.0) -> RefinementNetwork:
+    """Untrained; with `strength`, one that changes what it sees at random."""
+    torch.manual_seed(seed)
+    made = RefinementNetwork(RefinementConfig(channels=16, heads=2, layers=1)).eval()
+    torch.nn.init.normal_(made.get_parameter("exit.1.weight"), std=strength)
+    return made
+
+
+def refined(heat_map: HeatMap, seed: int = 0, strength: float = 0.0) -> HeatMap:
+    return refine_heat_map(heat_map, network(seed, strength))
+
+
+def at(heat_map: HeatMap, key: str, frame: float) -> float:
+    return float(heat_map.onset[ROW[key], round(frame)])
+
+
+def test_instants_hold_what_is_near_them_and_nothing_else() -> None:
+    heat_map = song([("kick", 100, 0.9), ("closed_hat", 103, 0.6), ("snare", 130, 0.4)])
+    instants = read_instants(heat_map)
+    assert len(instants.frames) == 2
+    activation = 1.0 / (1.0 + np.exp(-instants.logits))
+    assert activation[0, ROW["kick"]] == pytest.approx(0.9, abs=0.01)
+    assert activation[0, ROW["closed_hat"]] == pytest.approx(0.6, abs=0.01)
+    assert activation[1, ROW["snare"]] == pytest.approx(0.4, abs=0.01)
+    assert activation[1, ROW["kick"]] < 0.01
+
+
+def test_family_curves_of_logits_are_those_of_heat_maps() -> None:
+    heat_map = song(groove(2))
+    rows = np.concatenate([heat_map.onset, heat_map.family_onset]).astype(np.float64).clip(1e-6, 1 - 1e-6)
+    curves = family_curves(torch.from_numpy(np.log(rows / (1 - rows)).T)).numpy()
+    for index, family in enumerate(FAMILIES):
+        np.testing.assert_allclose(curves[:, index], family_curve(heat_map, family), atol=2e-3)
+
+
+def test_before_training_a_covered_hit_is_recalled_from_the_other_bars() -> None:
+    hits = groove(12)
+    covered = next(i for i, (key, frame, _) in enumerate(hits) if key == "snare" and frame > 5 * BAR)
+    hits[covered] = ("snare", hits[covered][1], 0.35)
+    heat_map = song(hits)
+    assert at(refined(heat_map), "snare", hits[covered][1]) > 0.5
+    alone = song([hits[covered]])
+    drawn = at(alone, "snare", hits[covered][1])
+    assert at(refined(alone), "snare", hits[covered][1]) == pytest.approx(drawn, abs=0.01), "nothing is like it"
+
+
+def test_silence_stays_silent() -> None:
+    empty = song([])
+    assert refined(empty, strength=1.0) is empty
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 99), shift_frames=st.integers(1, 5000))
+def test_when_a_song_begins_does_not_matter(seed: int, shift_frames: int) -> None:
+    hits = groove(4)
+    early, late = song(hits, 4), song([(key, frame + shift_frames, height) for key, frame, height in hits], 12)
+    moved = refined(late, seed, strength=0.3).onset[:, shift_frames : shift_frames + early.onset.shape[1]]
+    # Drawn hits lie between frames, and halves are kept: what is next to nothing may differ.
+    np.testing.assert_allclose(moved.astype(float), refined(early, seed, strength=0.3).onset.astype(float), atol=0.05)
+
+
+def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    heat_map = song(groove(12))
+    whole = refined(heat_map, strength=0.3)
+    monkeypatch.setattr(module, "_KEPT_INSTANTS", 10)
+    monkeypatch.setattr(module, "_GLOBAL_BLOCK", 7)
+    monkeypatch.setattr(module, "_LOCAL_BLOCKS_AT_ONCE", 1)
+    np.testing.assert_allclose(refined(heat_map, strength=0.3).onset, whole.onset, atol=1e-3)
+
+
+def test_songs_that_lie_far_apart_do_not_hear_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_REACH_S", 5.0)
+    hits = groove(4)
+    gap = 10 * BAR
+    other = [("low_tom" if key == "snare" else key, frame + gap, height) for key, frame, height in groove(4)]
+    alone, both = song(hits, 16), song([*hits, *other], 16)
+    first = slice(0, 4 * BAR)
+    np.testing.assert_allclose(refined(both).onset[:, first], refined(alone).onset[:, first], atol=1e-3)
+
+
+def test_weights_bring_their_refinement(tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    audio = np.random.default_rng(0).standard_normal(40000).astype(np.float32)
+    save_weights(Weights(tiny_network(), refinement=network(3, strength=0.5)), path)
+    plain, whole = Transcriber(Weights(tiny_network())), Transcriber(load_weights(path))
+    expected = refine_heat_map(plain.heat_map(audio), network(3, strength=0.5))
+    np.testing.assert_array_equal(whole.heat_map(audio).onset, expected.onset)
+    assert np.abs(expected.onset.astype(float) - plain.heat_map(audio).onset).max() > 0.1
+
+
+def test_refinements_that_cannot_be_rebuilt_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="multiple of heads"):
+        RefinementConfig(channels=10, heads=4)
+    path = tmp_path / "w.safetensors"
+    broken = Weights(tiny_network(), refinement=network())
+    assert broken.refinement is not None
+    broken.refinement.config = RefinementConfig(channels=32)
+    save_weights(broken, path)
+    with pytest.raises(ModelError, match="do not fit"):
+        load_weights(path)
+
+
+def test_hits_are_marked_at_their_instants_and_damage_keeps_them() -> None:
+    hits = np.array([[100.5, ROW["kick"], 90], [131.0, ROW["ride"], 60], [9e6, ROW["kick"], 60]], np.float32)
+    example = make_example(song([("kick", 100, 0.9), ("ride", 130, 0.3), ("snare", 400, 0.5)]), hits)
+    assert torch.nonzero(example.truth).tolist() == [
+        [0, ROW["kick"]],
+        [0, len(PIECES) + FAMILIES.index("kick")],
+        [1, ROW["ride"]],
+        [1, len(PIECES) + FAMILIES.index("cymbals")],
+    ]
+    assert example.times_s.tolist() == pytest.approx([frame * HOP / RATE_HZ for frame in (100, 130, 400)], abs=2e-3)
+    changed = [damage(np.random.default_rng(seed), example) for seed in range(20)]
+    assert all(torch.equal(one.truth, example.truth) for one in changed)
+    assert all(float(one.logits.abs().max()) < 6.91 for one in changed)
+    assert len({float(one.times_s[-1]) for one in changed}) == 20
+    assert any(not torch.allclose(one.logits, example.logits, atol=1.0) for one in changed)
+
+
+def test_examples_come_back_from_disk(tmp_path: Path) -> None:
+    example = make_example(song(groove(2)), np.array([[40, ROW["kick"], 90]], np.float32))
+    example.save(tmp_path / "e.npz")
+    again = SongExample.load(tmp_path / "e.npz")
+    assert all(torch.equal(getattr(again, item.name), getattr(example, item.name)) for item in fields(example))
+
+
+def test_arranged_songs_are_long_enough_and_sections_return(data: Path) -> None:
+    from mix2midi.training.performances import load_grooves
+
+    performances = load_grooves(data / "groove.zip", "train", min_duration_s=1.0)
+    for seed in range(10):
+        part = arrange_song(np.random.default_rng(seed), performances, 30.0, pattern_share=0.0)
+        assert part.duration_s > 30.0 and part.onset_s[0] >= 0.0
+        assert (np.diff(part.onset_s) >= 0.0).all()
+        assert part.velocity.min() >= 1 and part.velocity.max() <= 127
+
+
+def test_training_learns_and_is_taken_up_again(data: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    recipe = yaml.safe_load((data / "recipe.yaml").read_text())
+    slices = {key: value for key, value in recipe["slices"].items() if key in ("views", "company_db")}
+    path = tmp_path / "recipe.yaml"
+    settings_of = {
+        "trains": "refinement",
+        "workers": 1,
+        "validate_every": 20,
+        "checkpoint_every": 10,
+        "network": {"channels": 16, "heads": 2, "layers": 1},
+        "data": recipe["data"],
+        "slices": {**slices, "frames": 2752, "count": 3, "validation_count": 1, "pattern_share": 0.5},
+        "optimiser": {"steps": 40, "batch_size": 2, "warmup_steps": 5, "learning_rate": 0.01, "crop_instants": 60},
+    }
+    path.write_text(yaml.safe_dump(settings_of))
+
+    def run(folder: Path, steps: int | None = None) -> Path:
+        return train_from_recipe(path, data, folder, steps=steps, initial_weights=tiny_weights)
+
+    whole = run(tmp_path / "run")
+    with (tmp_path / "run" / "log.csv").open() as file:
+        log = list(csv.DictReader(file))
+    assert [line["step"] for line in log] == ["20", "25", "40"]
+    assert float(log[-1]["loss"]) < float(log[0]["loss"])
+    rendered = {song.name: song.stat().st_mtime_ns for song in (tmp_path / "run" / "songs").iterdir()}
+    (tmp_path / "run" / "checkpoint.pt").unlink()
+    first = load_weights(whole)
+    again = load_weights(run(tmp_path / "run"))
+    assert {song.name: song.stat().st_mtime_ns for song in (tmp_path / "run" / "songs").iterdir()} == rendered
+    assert first.refinement is not None and again.refinement is not None
+    for one, other in zip(first.refinement.parameters(), again.refinement.parameters(), strict=True):
+        assert torch.equal(one, other), "the same songs and the same seed, the same network"
+    untrained = RefinementNetwork(first.refinement.config)
+    assert not torch.equal(untrained.repetition, first.refinement.repetition)
+
+
+def test_recipes_with_mistakes_are_refused(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    for text, message in (
+        ("trains: refinement\nvolume: 11", "unknown setting 'volume'"),
+        ("trains: refinement\nslices: {views: {clean: 1.0, mix: 0.5, separated: 0.0}}", "add up to 1"),
+    ):
+        path.write_text(text)
+        with pytest.raises(OptionError, match=message):
+            train_from_recipe(path, data, tmp_path / "run")
+
+
+def test_shipped_recipe_is_read() -> None:
+    from mix2midi.transcription.training.refinement.recipe import load_refinement_recipe
+
+    recipe = load_refinement_recipe(Path(__file__).parents[1] / "mix2midi" / "configs" / "refinement.yaml")
+    assert replace(RefinementConfig(), **dict(recipe.network)) == RefinementConfig()
