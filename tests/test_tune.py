@@ -11,15 +11,12 @@ import soundfile
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.pipeline.tune import calibrate_confidence, choose_thresholds, tune
-from mix2midi.pipeline.tuning_sets import TuningSet
+from mix2midi.pipeline.tune import TuningSet, calibrate_confidence, choose_thresholds, tune
 from mix2midi.postprocess import write_midi
 from mix2midi.scores import Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, pick_notes
 from mix2midi.transcription.weights import load_weights
 from tests.test_peaks import HOP, RATE_HZ, drawn
-from tests.test_repetition import BAR, groove
-from tests.test_repetition import song as bars
 
 
 def song(true_height: float, false_height: float, key: str = "snare", note: int = 38) -> tuple[HeatMap, Reference]:
@@ -83,38 +80,6 @@ def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> 
     assert set(pickings) == set(tuned.pickings) == {"mix"}, "the other views keep what they had"
     assert Picking.from_dict(tuned.pickings["mix"]) == pickings["mix"]
     assert tuned.network.config == load_weights(tiny_weights).network.config
-
-
-def test_the_share_of_repetitions_is_kept_or_given(tmp_path: Path, tiny_weights: Path) -> None:
-    audio = np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32) * 0.1
-    soundfile.write(tmp_path / "song.wav", audio, RATE_HZ)
-    write_midi(Transcription([DrumNote(0.5, 38, 90)], 1.0), tmp_path / "song.mid")
-    given = tmp_path / "given.safetensors"
-    pickings = tune(tiny_weights, [tmp_path], given, [], views=["mix"], repetition=0.3)
-    assert pickings["mix"].repetition == dict.fromkeys(FAMILIES, 0.3)
-    kept = tune(given, [tmp_path], tmp_path / "kept.safetensors", [], views=["mix"])
-    assert kept["mix"].repetition == dict.fromkeys(FAMILIES, 0.3)
-    snares = tune(given, [tmp_path], tmp_path / "s.safetensors", [], ["snare"], ["mix"], repetition=0.0)
-    assert snares["mix"].repetition == {**dict.fromkeys(FAMILIES, 0.3), "snare": 0.0}
-
-
-def test_thresholds_are_chosen_with_repetitions_taken_into_account() -> None:
-    # The rattle is as high as the doubtful hit; only the other bars tell one from the other.
-    hits = groove(12)
-    covered = next(i for i, (key, frame, _) in enumerate(hits) if key == "snare" and frame > 5 * BAR)
-    hits[covered] = ("snare", hits[covered][1], 0.45)
-    truth = [DrumNote(frame * HOP / RATE_HZ, 38, 64) for key, frame, _ in hits if key == "snare"]
-    heat_map = bars([*hits, ("snare", 40 + 5 * BAR + 3 * BAR / 8, 0.45)])
-    songs = as_set("one", (heat_map, Reference(truth)))
-
-    def best(shares: dict[str, float]) -> float:
-        picking = choose_thresholds([songs], Picking(caution={}, repetition=shares), ["snare"])
-        assert picking.repetition == shares
-        (snare,) = [score_notes(songs.references[0], pick_notes(heat_map, picking)).families["snare"]]
-        return snare.counts[0.05].f_measure
-
-    assert best({}) < 1.0
-    assert best({"snare": 0.5}) == 1.0
 
 
 def test_folders_of_both_kinds_are_sets(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,12 +97,6 @@ def tune_command(
         list[str] | None,
         typer.Option("--view", metavar="NAME", help="What the audio is: clean, separated or mix; all by default."),
     ] = None,
-    repetition: Annotated[
-        float | None,
-        typer.Option(
-            "--repetition", min=0.0, max=1.0, help="What alike moments of a song count; as in the weights by default."
-        ),
-    ] = None,
     device: options.DeviceName = "auto",
 ) -> None:
     """Choose the thresholds of trained weights on whole songs."""
@@ -112,7 +106,7 @@ def tune_command(
     from mix2midi.transcription.peaks import VIEWS
 
     where = resolve_device(device)
-    pickings = tune(weights, folders, output, inputs or [], families or FAMILIES, views or VIEWS, where, repetition)
+    pickings = tune(weights, folders, output, inputs or [], families or FAMILIES, views or VIEWS, where)
     for view, picking in pickings.items():
         typer.echo(view)
         for curve, threshold in picking.thresholds.items():

@@ -7,7 +7,7 @@ of their scores decides, not the largest set.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +17,8 @@ from mix2midi.audio import AudioFile
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.pipeline.references import find_songs, read_reference
-from mix2midi.pipeline.tuning_sets import TuningSet
-from mix2midi.scores import Counts, pool_scores, score_notes
-from mix2midi.transcription import Picking, Transcriber, pick_notes
+from mix2midi.scores import Counts, Reference, pool_scores, score_notes
+from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
 from mix2midi.transcription.peaks import VIEWS
 
 #: Thresholds that are tried.
@@ -30,6 +29,15 @@ _CERTAINTY_POINTS = 9
 _CERTAINTY_REACH = 0.03
 
 
+@dataclass(frozen=True)
+class TuningSet:
+    """Songs that belong together, as heat maps with their references."""
+
+    name: str
+    heat_maps: Sequence[HeatMap]
+    references: Sequence[Reference]
+
+
 def tune(
     weights: Path,
     folders: Sequence[Path],
@@ -38,7 +46,6 @@ def tune(
     families: Sequence[str] = FAMILIES,
     views: Sequence[str] = VIEWS,
     device: str = "cpu",
-    repetition: float | None = None,
 ) -> dict[str, Picking]:
     """Choose thresholds for weights on songs with references, and write a copy of the weights with them.
 
@@ -57,9 +64,6 @@ def tune(
         What the audio of the songs is: ``"clean"``, ``"separated"`` or ``"mix"``. The thresholds of the others stay.
     device : str
         A device that torch knows.
-    repetition : float, optional
-        How much alike instants of a song count, 0 to 1, see `mix2midi.transcription.repetition`; as the weights have it
-        where none is given.
 
     Returns
     -------
@@ -79,10 +83,8 @@ def tune(
     sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
     pickings = {}
     for view in views:
-        picking = transcriber.pickings[view]
-        if repetition is not None:
-            picking = replace(picking, repetition={**picking.repetition, **dict.fromkeys(families, repetition)})
-        pickings[view] = calibrate_confidence(sets, choose_thresholds(sets, picking, families), families)
+        picking = choose_thresholds(sets, transcriber.pickings[view], families)
+        pickings[view] = calibrate_confidence(sets, picking, families)
     loaded.network.to("cpu")
     chosen = {view: picking.to_dict() for view, picking in pickings.items()}
     save_weights(replace(loaded, pickings={**loaded.pickings, **chosen}), output)
@@ -131,9 +133,7 @@ def choose_thresholds(
     """
     _check_known("family", families, FAMILIES)
     picking = picking or Picking()
-    recalled = [entry.recalled(picking.repetition) for entry in sets]
-    plain = replace(picking, repetition={})
-    counts = {candidate: [_family_counts(entry, plain, candidate) for entry in recalled] for candidate in CANDIDATES}
+    counts = {candidate: [_family_counts(entry, picking, candidate) for entry in sets] for candidate in CANDIDATES}
     chosen = dict.fromkeys(families, CANDIDATES[len(CANDIDATES) // 2])
     for _ in range(_ROUNDS):
         before = dict(chosen)

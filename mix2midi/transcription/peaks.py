@@ -20,7 +20,6 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.transcription.curves import family_curve, find_peaks
 from mix2midi.transcription.heat_map import HeatMap
-from mix2midi.transcription.repetition import recall_repetitions
 from mix2midi.transcription.velocity import balance_velocities
 from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocity
 
@@ -46,9 +45,6 @@ class Picking:
     caution : mapping of str to float
         What the threshold of a curve rises by for the softest hits; from `SOFT_VELOCITY` on it stays. Much of what
         might be a ghost note is a rattle of the snare wires or a hat in the snare's microphone.
-    repetition : mapping of str to float
-        For each family how much alike instants of the song count, 0 to 1, see `repetition.recall_repetitions`; 0 for
-        one that is not named.
     certainty : mapping of str to sequence of (float, float)
         For each of `CURVES` how often hits of an activation were right, as points of a line: (activation, share), both
         0 to 1 and rising. It makes an activation a confidence; a curve that is not named keeps its activations.
@@ -66,7 +62,6 @@ class Picking:
         }
     )
     caution: Mapping[str, float] = field(default_factory=lambda: {"snare": 0.45})
-    repetition: Mapping[str, float] = field(default_factory=dict)
     certainty: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -78,10 +73,6 @@ class Picking:
         for name, curves in (("certainty", set(self.certainty)), ("caution", set(self.caution))):
             if not curves <= set(CURVES):
                 raise OptionError(f"picking: {name} names only {', '.join(CURVES)}")
-        if not set(self.repetition) <= set(FAMILIES):
-            raise OptionError(f"picking: repetition names only {', '.join(FAMILIES)}")
-        if not all(0.0 <= share <= 1.0 for share in self.repetition.values()):
-            raise OptionError("picking: shares of repetition lie between 0 and 1")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Picking:
@@ -112,7 +103,6 @@ def pick_notes(heat_map: HeatMap, picking: Picking | None = None) -> list[DrumNo
         Sorted by onset, then note.
     """
     picking = picking or Picking()
-    heat_map = recall_repetitions(heat_map, picking.repetition)
     notes: list[DrumNote] = []
     for curve_name, rows in _curves(heat_map).items():
         notes += balance_velocities(_pick_curve(heat_map, curve_name, rows, picking), heat_map, curve_name)

@@ -1,9 +1,11 @@
 """The network that goes over a heat map once more, with the whole song before it.
 
 It sees instants, not frames: what the first network thinks of each, and what is around it, as far as minutes away.
-Layers look by turns at the neighbours (attention with relative time: a hat comes every quarter of a second) and at
-instants anywhere that lie in like surroundings (attention by content, as in `repetition`, which the network starts
-from and adds to). What comes out is added to the logits of the first network.
+Drum parts repeat themselves: a crash that the guitars cover in one bar stands clear in another, and a rattle that looks
+like a hat once does so at no other place of the same bar. So each instant first hears what those hold that lie in like
+surroundings, the second before and after: that much needs no training, and no beat has to be known. What is learnt is
+added to it: layers that look by turns at the neighbours (attention with relative time: a hat comes every quarter of a
+second) and at alike instants anywhere (attention by content).
 
 Vaswani et al., "Attention Is All You Need", NeurIPS 2017; Ishizuka et al., "Global Structure-Aware Drum Transcription
 Based on Self-Attention Mechanisms", Signals 2021.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -43,8 +46,14 @@ _STEP_S, _STEPS = 8.0 * 128.0 / 44100.0, 43
 _BLUR, _BLUR_STEPS = 2, 0.8
 #: More instants than this are in no second.
 _NEIGHBOURS = 48
-#: As in `repetition`.
-_TEMPERATURE, _HALF_TRUST, _FAINTEST, _REPETITION_SHARE = 0.05, 0.02, -3.0, 0.5
+#: Likeness (a cosine) that falls by this much makes an instant count e times less.
+_TEMPERATURE = 0.05
+#: An instant with this much likeness in all to others is half believed.
+_HALF_TRUST = 0.02
+#: Others that have nothing count like this logit: a hit out of the ordinary may be played all the same.
+_FAINTEST = -3.0
+#: What the others count beside its own, before anything is learnt.
+_REPETITION_SHARE = 0.5
 #: What is masked out gets this score.
 _NEVER = -1e4
 
@@ -93,12 +102,10 @@ class RefinementNetwork(nn.Module):
             layers += [_Repetitions(channels, heads), _Thought(channels, dropout)]
         layers += [_Neighbours(channels, heads), _Thought(channels, dropout)]
         self.layers = nn.ModuleList(layers)
-        change = nn.Linear(channels, rows)
-        nn.init.zeros_(change.weight)  # it begins as what `repetition` does
-        nn.init.zeros_(change.bias)
-        self.exit = nn.Sequential(nn.LayerNorm(channels), change)
-        in_family = [PIECES_BY_KEY[piece.key].family in FAMILIES for piece in PIECES] + [True] * families
-        self.repetition = nn.Parameter(_REPETITION_SHARE * torch.tensor(in_family, dtype=torch.float32))
+        self.norm, self.change = nn.LayerNorm(channels), nn.Linear(channels, rows)
+        nn.init.zeros_(self.change.weight)  # it begins as nothing but repetitions
+        nn.init.zeros_(self.change.bias)
+        self.repetition = nn.Parameter(_initial_repetition())
 
     def forward(self, times_s: Tensor, logits: Tensor, velocity: Tensor, loudness: Tensor) -> Tensor:
         """Refined logits.
@@ -123,8 +130,24 @@ class RefinementNetwork(nn.Module):
         x = self.dropout(self.entrance(known))
         for layer in self.layers:
             x = layer(x) if isinstance(layer, _Thought) else layer(x, song)
-        refined: Tensor = logits + self.repetition * repeated + self.exit(x)
+        refined: Tensor = logits + self.repetition * repeated + self.change(self.norm(x))
         return refined
+
+    def tempered(self, learnt_share: float) -> RefinementNetwork:
+        """A copy that goes this far, 0 to 1, from what the network did before it learnt to what it learnt."""
+        network = deepcopy(self)
+        with torch.no_grad():
+            network.change.weight.mul_(learnt_share)
+            network.change.bias.mul_(learnt_share)
+            before = _initial_repetition().to(network.repetition.device)
+            network.repetition.copy_(before.lerp(network.repetition, learnt_share))
+        return network
+
+
+def _initial_repetition() -> Tensor:
+    """What alike instants count for in each row before anything is learnt; each percussion instrument is alone."""
+    in_family = [PIECES_BY_KEY[piece.key].family in FAMILIES for piece in PIECES] + [True] * len(FAMILIES)
+    return _REPETITION_SHARE * torch.tensor(in_family, dtype=torch.float32)
 
 
 def family_curves(logits: Tensor) -> Tensor:
@@ -206,7 +229,7 @@ def _surroundings_of(asking: Tensor, times_s: Tensor, curves: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _recall(song: _Song, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """What alike instants hold, and how far to believe it, see `repetition`."""
+    """What alike instants hold, and how far to believe it, as logits, and 0 to 1."""
     heard, trust = [], []
     for block, asked, likeness in song.blocks():
         weight = likeness.exp()

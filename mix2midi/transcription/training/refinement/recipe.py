@@ -37,6 +37,9 @@ class RefinementOptimiserRecipe(LearningRecipe):
         Of a longer song a stretch of this many instants is learnt from at once.
     damage_share : float
         Share of the songs whose heat map is damaged on purpose, see `damage`.
+    learnt_share : float
+        What was learnt counts for this much in the result, and what the network began as for the rest, 0 to 1: songs
+        are rendered, and not all that holds for them holds for records.
     """
 
     batch_size: int = 4
@@ -49,6 +52,7 @@ class RefinementOptimiserRecipe(LearningRecipe):
     average_decay: float = 0.995
     crop_instants: int = 450
     damage_share: float = 0.7
+    learnt_share: float = 1.0
 
 
 @dataclass(frozen=True)

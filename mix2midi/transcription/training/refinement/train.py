@@ -158,7 +158,11 @@ class RefinementTrainer(Learner[RefinementNetwork]):
 
     def save_result(self) -> None:
         """Write the transcriber's weights with the averaged network in them."""
-        average = self.average.to("cpu")
-        notes = {**self._weights.notes, "refinement": {"steps": self.step, "seed": self.recipe.seed}}
-        save_weights(replace(self._weights, refinement=average, notes=notes), self.folder / "weights.safetensors")
-        self.average.to(self.device)
+        share = self.recipe.optimiser.learnt_share
+        notes = {"steps": self.step, "seed": self.recipe.seed, "learnt_share": share}
+        weights = replace(
+            self._weights,
+            refinement=self.average.tempered(share).to("cpu"),
+            notes={**self._weights.notes, "refinement": notes},
+        )
+        save_weights(weights, self.folder / "weights.safetensors")
