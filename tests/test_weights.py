@@ -74,6 +74,14 @@ def test_missing_or_foreign_tensors_are_refused(tmp_path: Path, tiny_weights: Pa
         load_weights(path)
 
 
+def test_thresholds_of_another_version_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "old.safetensors"
+    save_weights(Weights(tiny_network(), {"clean": {"repetition": {"kick": 0.5}}}), path)
+    with pytest.raises(ModelError, match="another version of mix2midi .*unknown settings repetition") as caught:
+        load_weights(path)
+    assert str(path) in str(caught.value)
+
+
 def test_config_refuses_unknown_settings() -> None:
     with pytest.raises(ModelError, match="volume"):
         NetworkConfig.from_dict({**TINY.to_dict(), "volume": 11})

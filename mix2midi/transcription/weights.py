@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mix2midi.errors import ModelError
+from mix2midi.errors import ModelError, OptionError
+from mix2midi.transcription.peaks import Picking
 from mix2midi.weight_files import read_weights, write_weights
 
 if TYPE_CHECKING:
@@ -82,9 +83,13 @@ def load_weights(path: Path | None = None) -> Weights:
         network = DrumNetwork(NetworkConfig.from_dict(settings["config"]))
         network.load_state_dict({key: value for key, value in state.items() if not key.startswith(_REFINEMENT)})
         refinement = _rebuild_refinement(settings.get("refinement"), state)
+        for picking in settings["pickings"].values():
+            Picking.from_dict(picking)
         return Weights(network.eval(), settings["pickings"], settings["notes"], refinement)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+    except OptionError as error:
+        raise ModelError(f"{path}: weights of another version of mix2midi ({error}); train them again") from error
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights do not fit the network they describe ({reason})") from error
