@@ -66,8 +66,7 @@ def draw_transcription(
     source : AudioSource
         What the transcriber heard.
     heat_map : HeatMap
-        As the network painted it; notes are picked after alike instants have heard of each other, so that a faint hit
-        may have its note and a clear one none.
+        What the notes were picked from.
     transcription : Transcription
     range_s : tuple of float, optional
         Start and end in seconds. By default a song of up to half a minute is drawn whole, of a longer one 20 s from

@@ -85,7 +85,6 @@ def tune(
     for view in views:
         picking = choose_thresholds(sets, transcriber.pickings[view], families)
         pickings[view] = calibrate_confidence(sets, picking, families)
-    loaded.network.to("cpu")
     chosen = {view: picking.to_dict() for view, picking in pickings.items()}
     save_weights(replace(loaded, pickings={**loaded.pickings, **chosen}), output)
     return pickings

@@ -195,4 +195,7 @@ def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
         if isinstance(part, type) and is_dataclass(part):
             value = _build(part, value or {}, f"{where}: {name}")
         arguments[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**arguments)
+    try:
+        return kind(**arguments)
+    except OptionError as error:
+        raise OptionError(f"{where}: {error}") from error

@@ -258,8 +258,8 @@ class _Thought(nn.Module):
         return x + self.layers(x)
 
 
-class _Repetitions(nn.Module):
-    """Attention to instants anywhere that are alike, or to none."""
+class _Attention(nn.Module):
+    """What both kinds of attention have: queries, keys and values of several heads, and the way back."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -267,6 +267,13 @@ class _Repetitions(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.asks = nn.Linear(channels, 3 * channels)
         self.exit = nn.Linear(channels, channels)
+
+
+class _Repetitions(_Attention):
+    """Attention to instants anywhere that are alike, or to none."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__(channels, heads)
         self.likeness = nn.Parameter(torch.tensor([1.0, 0.5, 0.25, 0.1]).repeat(-(-heads // 4))[:heads])
         self.nothing = nn.Parameter(torch.full((heads,), -2.0))
 
@@ -286,15 +293,11 @@ class _Repetitions(nn.Module):
         return x + self.exit(torch.cat(found))
 
 
-class _Neighbours(nn.Module):
+class _Neighbours(_Attention):
     """Attention to the instants of the seconds around, which knows how far away each is."""
 
     def __init__(self, channels: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm = nn.LayerNorm(channels)
-        self.asks = nn.Linear(channels, 3 * channels)
-        self.exit = nn.Linear(channels, channels)
+        super().__init__(channels, heads)
         self.distance = nn.Linear(_TIME_FEATURES, heads)
         self.place = nn.Linear(_TIME_FEATURES, 8)
         self.place_exit = nn.Linear(8 * heads, channels, bias=False)

@@ -31,7 +31,7 @@ class Transcriber:
     Parameters
     ----------
     weights : Weights
-        Network and pickings, see `mix2midi.transcription.weights.load_weights`.
+        Networks and pickings, see `mix2midi.transcription.weights.load_weights`.
     device : str
         A device that torch knows: ``"cpu"``, ``"cuda"``, ``"mps"``.
     chunk_s : float

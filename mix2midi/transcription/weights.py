@@ -99,9 +99,9 @@ def _rebuild_refinement(config: dict[str, Any] | None, state: dict[str, Tensor])
     """The network that the settings describe, if they describe one."""
     from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork
 
-    own = {key.removeprefix(_REFINEMENT): value for key, value in state.items() if key.startswith(_REFINEMENT)}
     if config is None:
         return None
     network = RefinementNetwork(RefinementConfig(**config))
+    own = {key.removeprefix(_REFINEMENT): value for key, value in state.items() if key.startswith(_REFINEMENT)}
     network.load_state_dict(own)
     return network.eval()

@@ -37,6 +37,10 @@ class SliceRecipe(DrumSliceRecipe):
     company_spread_db: float = 5.0
     master_effects: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if set(self.views) != set(VIEWS) or abs(sum(self.views.values()) - 1.0) > 1e-6:
+            raise OptionError(f"views gives shares of {', '.join(VIEWS)} that add up to 1")
+
 
 @dataclass(frozen=True)
 class OptimiserRecipe(LearningRecipe):
@@ -83,11 +87,4 @@ def load_recipe(path: Path) -> Recipe:
         The file is missing, no YAML, or names a setting that does not exist.
     """
     recipe: Recipe = load_settings(Recipe, path)
-    check_views(path, recipe.slices)
     return recipe
-
-
-def check_views(path: Path, slices: SliceRecipe) -> None:
-    """Raise `OptionError` unless every view has its share."""
-    if set(slices.views) != set(VIEWS) or abs(sum(slices.views.values()) - 1.0) > 1e-6:
-        raise OptionError(f"{path}: slices.views gives shares of {', '.join(VIEWS)} that add up to 1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from torch import Tensor
 
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.files import atomic_write
-from mix2midi.training.kits import RATE_HZ
 from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.refinement import read_instants
 
@@ -75,12 +73,9 @@ def make_example(heat_map: HeatMap, hits: NDArray[np.float32]) -> SongExample:
     if len(instants.frames):
         inside = (hits[:, 0] >= 0) & (hits[:, 0] < heat_map.onset.shape[1])
         _mark(truth, instants.frames, hits[inside, 0], hits[inside, 1].astype(np.int64))
-    arrays = (instants.frames / (RATE_HZ / heat_map.hop_length), *_arrays(instants), truth)
-    return SongExample(*(torch.from_numpy(np.asarray(values, dtype=np.float32)) for values in arrays))
-
-
-def _arrays(instants: object) -> Iterable[NDArray[np.float32]]:
-    return (getattr(instants, name) for name in ("logits", "velocity", "loudness"))
+    times_s = (instants.frames / heat_map.fps).astype(np.float32)
+    arrays = (times_s, instants.logits, instants.velocity, instants.loudness, truth)
+    return SongExample(*(torch.from_numpy(values) for values in arrays))
 
 
 def _mark(

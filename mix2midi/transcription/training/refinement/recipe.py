@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mix2midi.training.recipe import LearningRecipe, TrainingRecipe, load_settings
-from mix2midi.transcription.training.recipe import SliceRecipe, check_views
+from mix2midi.transcription.training.recipe import SliceRecipe
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,4 @@ def load_refinement_recipe(path: Path) -> RefinementRecipe:
         The file is missing, no YAML, or names a setting that does not exist.
     """
     recipe: RefinementRecipe = load_settings(RefinementRecipe, path)
-    check_views(path, recipe.slices)
     return recipe

@@ -38,6 +38,8 @@ def train_refinement(
 ) -> Path:
     """Train a refinement network for a transcriber; a run that was stopped is taken up where it stood.
 
+    One process learns alone: with songs at hand it takes minutes.
+
     Parameters
     ----------
     recipe_path : Path
