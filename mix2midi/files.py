@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -68,4 +69,6 @@ def _reason(error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
     if isinstance(error, PermissionError):
         return f"{reason}; write to a folder of your own"
-    return f"{reason}; free some space or write elsewhere"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{reason}; free some space or write elsewhere"
+    return f"{reason}; write elsewhere"
