@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess import Beats, QuantizeOptions, TimeSignature, quantize
-from mix2midi.postprocess.lines import GRID_STEPS, Swing, bar_lines
+from mix2midi.postprocess.lines import GRID_STEPS, STRAIGHT, Swing, bar_lines
 from mix2midi.postprocess.swing import estimate_swing
 
 BEAT_S = 0.5  # 120 BPM: a sixteenth is 125 ms
@@ -228,6 +228,16 @@ def test_straight_sixteenths_do_not_swing():
     swing = estimate_swing(quarters, np.full(len(quarters), 0.5))
     assert swing is not None
     assert swing.percent == 50
+
+
+@pytest.mark.parametrize("step", [0.5, 1.0])
+def test_notes_a_little_before_the_beat_are_no_swing(step):
+    rng = np.random.default_rng(0)
+    quarter_s = 0.375
+    quarters = np.arange(1, 128, step)
+    played = quarters + rng.normal(-0.006, 0.008, len(quarters)) / quarter_s
+    swing = estimate_swing(played, np.full(len(played), quarter_s))
+    assert swing in (None, STRAIGHT)  # without second notes nothing is known
 
 
 def test_swung_sixteenths_are_told_from_swung_eighths():

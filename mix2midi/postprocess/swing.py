@@ -70,16 +70,22 @@ def _phase(quarters: NDArray[np.float64], swing: Swing) -> NDArray[np.float64]:
 def _explain(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing: Swing) -> NDArray[np.float64]:
     pair = 2.0 * float(swing.step)
     scatter = SCATTER_S / (quarter_s * pair)
-    middle = swing.percent / 100.0
     likelihood = np.full(len(quarters), STRAY_SHARE)
-    for share, line in zip(SHARES, (0.0, middle, middle / 2, (1.0 + middle) / 2), strict=True):
-        distance = np.abs(_phase(quarters, swing) - line)
-        distance = np.minimum(distance, 1.0 - distance)
+    for share, distance in zip(SHARES, _distances(quarters, swing), strict=True):
         likelihood += share * np.exp(-0.5 * (distance / scatter) ** 2) / (scatter * np.sqrt(2.0 * np.pi))
     return np.asarray(np.log(likelihood / pair), dtype=np.float64)
 
 
+def _distances(quarters: NDArray[np.float64], swing: Swing) -> NDArray[np.float64]:
+    """How far each hit is from what it may be aimed at, as a share of the pair: [shares, hits]."""
+    middle = swing.percent / 100.0
+    lines = np.array([0.0, middle, middle / 2, (1.0 + middle) / 2])
+    distance = np.abs(_phase(quarters, swing) - lines[:, None])
+    return np.asarray(np.minimum(distance, 1.0 - distance), dtype=np.float64)
+
+
 def _count_second(quarters: NDArray[np.float64], quarter_s: NDArray[np.float64], swing: Swing) -> int:
-    """Hits on the second note of a pair."""
+    """Hits on the second note of a pair, and on no other line."""
     scatter = SCATTER_S / (quarter_s * 2.0 * float(swing.step))
-    return int(np.count_nonzero(np.abs(_phase(quarters, swing) - swing.percent / 100.0) < 2.5 * scatter))
+    distance = _distances(quarters, swing)
+    return int(np.count_nonzero((distance.argmin(axis=0) == 1) & (distance[1] < 2.5 * scatter)))
