@@ -156,7 +156,7 @@ def test_the_result_is_a_folder_of_open_unmix_and_the_log_has_its_curve(data: Pa
         (
             "trains: separator",
             "trains: trombone",
-            "'trombone' is not known; it is transcriber, refinement or separator",
+            "'trombone' is not known; it is transcriber, refinement, separator or beats",
         ),
         ("company: company,", "company: nothing,", "nothing.*no such file"),
         ("company: company,", "", "needs company"),

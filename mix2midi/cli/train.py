@@ -53,7 +53,7 @@ def train_command(
     device: options.DeviceName = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Train the transcriber or the separator from a recipe, or tune the transcriber to your own drums with --kit."""
+    """Train a network of mix2midi from a recipe, or tune the transcriber to your own drums with --kit."""
     from mix2midi.device import resolve_device
 
     def report(line: dict[str, object]) -> None:

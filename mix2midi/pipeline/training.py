@@ -8,7 +8,7 @@ from typing import Any
 
 from mix2midi.errors import OptionError
 
-SEPARATOR, TRANSCRIBER, REFINEMENT = "separator", "transcriber", "refinement"
+SEPARATOR, TRANSCRIBER, REFINEMENT, BEATS = "separator", "transcriber", "refinement", "beats"
 
 
 def train_from_recipe(
@@ -24,8 +24,9 @@ def train_from_recipe(
     """Train the network that a recipe names in `trains`: the transcriber, if it names none.
 
     Parameters and errors are those of `mix2midi.transcription.training.train.train`,
-    `mix2midi.transcription.training.refinement.train.train_refinement` and
-    `mix2midi.separation.training.train.train_separator`; a separator does not start from weights.
+    `mix2midi.transcription.training.refinement.train.train_refinement`,
+    `mix2midi.separation.training.train.train_separator` and `mix2midi.postprocess.beat_training.train.train_beats`; the
+    last two do not start from weights.
 
     Returns
     -------
@@ -45,10 +46,15 @@ def train_from_recipe(
         return train_refinement(
             recipe, data, run, device=device, steps=steps, initial_weights=initial_weights, report=report
         )
-    if trains == SEPARATOR:
-        from mix2midi.separation.training.train import train_separator
+    if trains not in (SEPARATOR, BEATS):
+        known = f"{TRANSCRIBER}, {REFINEMENT}, {SEPARATOR} or {BEATS}"
+        raise OptionError(f"{recipe}: trains {trains!r} is not known; it is {known}")
+    if initial_weights is not None:
+        raise OptionError(f"{recipe}: {trains} are trained from chance; leave out --from")
+    if trains == BEATS:
+        from mix2midi.postprocess.beat_training.train import train_beats
 
-        if initial_weights is not None:
-            raise OptionError(f"{recipe}: a separator is trained from chance; leave out --from")
-        return train_separator(recipe, data, run, device=device, steps=steps, report=report)
-    raise OptionError(f"{recipe}: trains {trains!r} is not known; it is {TRANSCRIBER}, {REFINEMENT} or {SEPARATOR}")
+        return train_beats(recipe, data, run, device=device, steps=steps, report=report)
+    from mix2midi.separation.training.train import train_separator
+
+    return train_separator(recipe, data, run, device=device, steps=steps, report=report)

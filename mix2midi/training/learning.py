@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mix2midi.errors import ModelError
-from mix2midi.training.recipe import LearningRecipe, TrainingRecipe
+from mix2midi.training.recipe import LearningRecipe, RunRecipe
 from mix2midi.training.team import Team
+
+_LOG_EVERY = 25
 
 Network = TypeVar("Network", bound=torch.nn.Module)
 
@@ -32,7 +34,7 @@ class Learner(ABC, Generic[Network]):
         On its device.
     optimiser : torch Optimizer
         Over its parameters.
-    recipe : TrainingRecipe
+    recipe : RunRecipe
     folder : Path
         Of the run: the checkpoint lies here.
     team : Team
@@ -40,7 +42,7 @@ class Learner(ABC, Generic[Network]):
     """
 
     def __init__(
-        self, network: Network, optimiser: torch.optim.Optimizer, recipe: TrainingRecipe, folder: Path, team: Team
+        self, network: Network, optimiser: torch.optim.Optimizer, recipe: RunRecipe, folder: Path, team: Team
     ) -> None:
         self.network, self.optimiser, self.folder, self.team = network, optimiser, folder, team
         self.average = deepcopy(network).eval().requires_grad_(False)
@@ -86,6 +88,40 @@ class Learner(ABC, Generic[Network]):
                     kept.lerp_(new, 1.0 - decay)
                 else:
                     kept.copy_(new)
+
+    def learn_to_end(
+        self, learn: Callable[[], float], judge: Callable[[], float], report: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Learn to the recipe's last step from examples that are at hand; log, checkpoint and result on the way.
+
+        What is heard or rendered while it learns goes through `mix2midi.training.loop.train_to_end` instead.
+
+        Parameters
+        ----------
+        learn : callable
+            Makes one step and returns its loss.
+        judge : callable
+            Returns the loss of the averaged network on examples that nothing is learnt from.
+        report : callable
+            Gets each line of the log.
+        """
+        recipe, losses = self._recipe, list[float]()
+        while self.step < recipe.optimiser.steps:
+            losses.append(learn())
+            is_last = self.step == recipe.optimiser.steps
+            if self.step % recipe.checkpoint_every == 0 or is_last:
+                self.save()
+            validates = self.step % recipe.validate_every == 0 or is_last
+            if self.step % _LOG_EVERY == 0 or validates:
+                line = {
+                    "step": self.step,
+                    "loss": round(float(np.mean(losses)), 5),
+                    "learning_rate": round(learning_rate(recipe.optimiser, self.step - 1), 7),
+                    "validation_loss": round(judge(), 5) if validates else "",
+                }
+                losses.clear()
+                append_log(self.folder / "log.csv", line)
+                report(line)
 
     def save(self) -> None:
         """Write all that a run goes on from, and its result, each at once."""

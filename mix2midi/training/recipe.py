@@ -112,7 +112,7 @@ class LearningRecipe:
 
 
 @dataclass(frozen=True)
-class TrainingRecipe:
+class RunRecipe:
     """What the recipe of every training run has; each network's own adds its settings.
 
     Attributes
@@ -121,19 +121,14 @@ class TrainingRecipe:
         Name of the network.
     seed : int
         All chance of a run comes from it.
-    workers : int
-        Processes that render slices.
     validate_every, checkpoint_every : int
         In steps.
     """
 
     trains: str
     seed: int = 1
-    workers: int = 1
     validate_every: int = 500
     checkpoint_every: int = 100
-    data: DataRecipe = field(default_factory=DataRecipe)
-    slices: DrumSliceRecipe = field(default_factory=DrumSliceRecipe)
     optimiser: LearningRecipe = field(default_factory=LearningRecipe)
 
     def with_steps(self: RecipeType, steps: int | None) -> RecipeType:
@@ -149,7 +144,22 @@ class TrainingRecipe:
         return asdict(self)
 
 
-RecipeType = TypeVar("RecipeType", bound=TrainingRecipe)
+RecipeType = TypeVar("RecipeType", bound=RunRecipe)
+
+
+@dataclass(frozen=True)
+class TrainingRecipe(RunRecipe):
+    """What the recipe of a run that learns from rendered sound has besides.
+
+    Attributes
+    ----------
+    workers : int
+        Processes that render slices.
+    """
+
+    workers: int = 1
+    data: DataRecipe = field(default_factory=DataRecipe)
+    slices: DrumSliceRecipe = field(default_factory=DrumSliceRecipe)
 
 
 def read_settings(path: Path) -> dict[str, Any]:

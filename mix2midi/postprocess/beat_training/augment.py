@@ -1,12 +1,13 @@
 """One example for training: some bars of a performance, as a transcriber might hear them in a song.
 
-What differs between a metronome-steady groove of an electronic kit and the transcription of a song: other meters,
-drift of tempo, hits that are missed, invented, mistaken for others or moved by milliseconds, a start anywhere in a bar.
+What differs between a metronome-steady groove of an electronic kit and the transcription of a song: other tempos and
+their drift, hits that are missed, invented, mistaken for others or moved by milliseconds, a start anywhere in a bar, an
+end after few of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,11 @@ from mix2midi.postprocess.beat_training.grooves import Groove
 _ROW = {name: row for row, name in enumerate(ROWS)}
 #: Pairs that transcribers mistake for each other.
 _CONFUSIONS = (("open_hat", "closed_hat"), ("crash", "ride"), ("ride", "closed_hat"), ("crash", "open_hat"))
+#: How much faster or slower than its own a groove is played at most, as logarithm, and the limits of that.
+TEMPO_SPREAD = 0.2
+SLOWEST_BPM, FASTEST_BPM, FASTEST_EIGHTHS_BPM = 55.0, 215.0, 300.0
+#: Share of examples that end early, and the shortest, in seconds: people cut loops out of songs.
+SHORT_SHARE, SHORTEST_S = 0.15, 5.0
 
 
 @dataclass(frozen=True)
@@ -42,21 +48,23 @@ def make_example(groove: Groove, duration_s: float, rng: np.random.Generator) ->
     groove : Groove
         Read only.
     duration_s : float
-        Length of the example; what the groove does not fill stays empty, without beats.
+        Length of the example. Some end earlier; what lies behind is empty, without beats.
     rng : numpy Generator
 
     Returns
     -------
     Example
     """
-    groove = _other_meter(groove, rng)
+    frames = int(duration_s * BEAT_FPS)
+    if rng.random() < SHORT_SHARE:
+        duration_s = rng.uniform(SHORTEST_S, duration_s)
     beats_s, first_beat = _beat_times(groove, duration_s, rng)
+    beats_s = beats_s[: np.searchsorted(beats_s, duration_s) + 1]
     grid = np.arange(len(beats_s)) + first_beat
     inside = (groove.beat > grid[0] - 0.5) & (groove.beat < grid[-1])
     onset_s = np.interp(groove.beat[inside], grid, beats_s)
     row, velocity = groove.row[inside], groove.velocity[inside]
     onset_s, row, velocity = mishear(onset_s, row, velocity, rng)
-    frames = int(duration_s * BEAT_FPS)
     target = beat_targets(beats_s, grid % groove.beats_per_bar == 0, frames)
     return Example(drum_roll(onset_s, row, velocity, frames), target)
 
@@ -72,55 +80,14 @@ def beat_targets(beats_s: NDArray[np.float64], is_downbeat: NDArray[np.bool_], f
     return target
 
 
-def _other_meter(groove: Groove, rng: np.random.Generator) -> Groove:
-    """Sometimes a bar of three or of six eighths made of one of four: the data set has hardly any."""
-    draw = rng.random()
-    if groove.beats_per_bar != 4 or draw > 0.25:
-        return groove
-    return _in_three(groove, rng) if draw < 0.15 else _in_six(groove)
-
-
-def _in_three(groove: Groove, rng: np.random.Generator) -> Groove:
-    """Leave the same beat out of every bar, never the first."""
-    dropped = rng.integers(1, 4)
-    bar, beat = np.divmod(groove.beat, 4.0)
-    keep = np.floor(beat) != dropped
-    beat = np.where(beat > dropped, beat - 1.0, beat)
-    return replace(
-        groove,
-        beat=(bar * 3 + beat)[keep],
-        row=groove.row[keep],
-        velocity=groove.velocity[keep],
-        beats_per_bar=3,
-    )
-
-
-def _in_six(groove: Groove) -> Groove:
-    """Half a bar becomes a bar of 6/8: each beat of two eighths gets a third, which repeats the second.
-
-    Kick on one and snare on two become kick on one and snare on four, the usual 6/8.
-    """
-    beat, phase = np.divmod(groove.beat, 1.0)
-    eighth = beat * 3 + phase * 2
-    again = (phase >= 0.5) & (groove.row != _ROW["kick"]) & (groove.row != _ROW["snare"])
-    position = np.concatenate([eighth, eighth[again] + 1.0])
-    order = np.argsort(position, kind="stable")
-    return replace(
-        groove,
-        beat=position[order],
-        row=np.concatenate([groove.row, groove.row[again]])[order],
-        velocity=np.concatenate([groove.velocity, groove.velocity[again]])[order],
-        tempo_bpm=groove.tempo_bpm * 2.0,
-        beats_per_bar=6,
-    )
-
-
 def _beat_times(groove: Groove, duration_s: float, rng: np.random.Generator) -> tuple[NDArray[np.float64], int]:
     """Seconds of consecutive beats that fill the example, and the number of the first in the groove.
 
     Usually a song starts on or before its first downbeat after some silence; an example may also start anywhere.
     """
-    tempo_bpm = np.clip(groove.tempo_bpm * np.exp(rng.uniform(-0.1, 0.1)), 55.0, 215.0)
+    fastest_bpm = FASTEST_EIGHTHS_BPM if groove.beats_per_bar == 6 else FASTEST_BPM
+    speed = np.exp(rng.uniform(-TEMPO_SPREAD, TEMPO_SPREAD))
+    tempo_bpm = np.clip(groove.tempo_bpm * speed, SLOWEST_BPM, fastest_bpm)
     count = int(duration_s * tempo_bpm / 60 * 1.1) + 2
     drift = np.cumsum(rng.normal(0.0, rng.choice([0.0, 0.003, 0.008]), count))
     beats_s = np.cumsum(60.0 / tempo_bpm * np.exp(drift - drift.mean()))

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
-from mix2midi.training.learning import Learner, append_log, learning_rate
+from mix2midi.training.learning import Learner
 from mix2midi.training.team import Team
 from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork, family_curves
 from mix2midi.transcription.training.refinement.examples import SongExample, damage
@@ -22,7 +22,6 @@ from mix2midi.transcription.training.refinement.recipe import RefinementRecipe, 
 from mix2midi.transcription.training.refinement.songs import render_songs
 from mix2midi.transcription.weights import SHIPPED_WEIGHTS, load_weights, save_weights
 
-_LOG_EVERY = 25
 _SURE = 1e-4
 
 
@@ -110,23 +109,7 @@ class RefinementTrainer(Learner[RefinementNetwork]):
         self, songs: Sequence[SongExample], judged: Sequence[SongExample], report: Callable[[dict[str, Any]], None]
     ) -> None:
         """Learn to the recipe's last step; the log, the checkpoint and the result are written on the way."""
-        recipe, losses = self.recipe, list[float]()
-        while self.step < recipe.optimiser.steps:
-            losses.append(self._learn(songs))
-            is_last = self.step == recipe.optimiser.steps
-            if self.step % recipe.checkpoint_every == 0 or is_last:
-                self.save()
-            validates = self.step % recipe.validate_every == 0 or is_last
-            if self.step % _LOG_EVERY == 0 or validates:
-                line = {
-                    "step": self.step,
-                    "loss": round(float(np.mean(losses)), 5),
-                    "learning_rate": round(learning_rate(recipe.optimiser, self.step - 1), 7),
-                    "validation_loss": round(self._judge(judged), 5) if validates else "",
-                }
-                losses.clear()
-                append_log(self.folder / "log.csv", line)
-                report(line)
+        self.learn_to_end(lambda: self._learn(songs), lambda: self._judge(judged), report)
 
     def _learn(self, songs: Sequence[SongExample]) -> float:
         """One step of the optimiser; which songs it sees, and how damaged, follows from seed and step."""

@@ -1,0 +1,78 @@
+"""What decides how a beat network turns out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mix2midi.training.recipe import LearningRecipe, RunRecipe, load_settings
+
+
+@dataclass(frozen=True)
+class BeatExampleRecipe:
+    """What the network learns from.
+
+    Attributes
+    ----------
+    grooves : str
+        Archive of the Groove MIDI Dataset, relative to the data folder.
+    duration_s : float
+        Length of an example.
+    pattern_share, section_share, pause_share, swing_share : float
+        How many examples are of generated patterns instead of grooves, hold a section of another groove, a pause, or
+        swung notes, see `mix2midi.postprocess.beat_training.variations`.
+    """
+
+    grooves: str = "groove.zip"
+    duration_s: float = 30.0
+    pattern_share: float = 0.2
+    section_share: float = 0.3
+    pause_share: float = 0.15
+    swing_share: float = 0.15
+
+
+@dataclass(frozen=True)
+class BeatOptimiserRecipe(LearningRecipe):
+    """How the network learns.
+
+    Attributes
+    ----------
+    positive_weight : float
+        How much more a frame with a beat weighs than one without.
+    """
+
+    steps: int = 6000
+    warmup_steps: int = 600
+    decay_share: float = 0.9
+    clip_norm: float = 1.0
+    positive_weight: float = 3.0
+
+
+@dataclass(frozen=True)
+class BeatRecipe(RunRecipe):
+    """Everything that decides what comes out of a training run of a beat network.
+
+    Attributes
+    ----------
+    network : mapping
+        Settings of `mix2midi.postprocess.beat_network.BeatNetworkConfig`.
+    """
+
+    trains: str = "beats"
+    network: Mapping[str, Any] = field(default_factory=dict)
+    examples: BeatExampleRecipe = field(default_factory=BeatExampleRecipe)
+    optimiser: BeatOptimiserRecipe = field(default_factory=BeatOptimiserRecipe)
+
+
+def load_beat_recipe(path: Path) -> BeatRecipe:
+    """Read a recipe.
+
+    Raises
+    ------
+    OptionError
+        The file is missing, no YAML, or names a setting that does not exist.
+    """
+    recipe: BeatRecipe = load_settings(BeatRecipe, path)
+    return recipe
