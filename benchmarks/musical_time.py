@@ -8,7 +8,7 @@ are not separated again but read from `SONG.wav` there.
   as pretty_midi reads it.
 - Grooves: the validation split of the Groove MIDI Dataset, human playing to a metronome, with hits lost, invented and
   moved as a transcriber does. Tempo within 4 %; time signature; hits that `1/16` at full strength puts on the sixteenth
-  they were played for.
+  of the metronome that they are nearest to, and the same once the player's steady lead is taken off.
 - Swing: straight grooves bent to a known swing, with 8 ms of scatter.
 """
 
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.postprocess import QuantizeOptions, quantize, tempo_map_from_beats, track_beats, write_midi
 from mix2midi.postprocess.beat_roll import ROWS
-from mix2midi.postprocess.beat_training.grooves import BEATS_PER_QUARTER, Groove, load_grooves
+from mix2midi.postprocess.beat_training.grooves import BEATS_PER_QUARTER, Groove, load_grooves, without_lead
 from mix2midi.postprocess.beats import Beats
 from mix2midi.postprocess.lines import STRAIGHT, Swing
 from mix2midi.postprocess.swing import estimate_swing
@@ -100,22 +100,26 @@ def measure_songs(data: Path, source: str, stems: Path | None) -> None:
 
 
 def misheard(groove: Groove, rng: np.random.Generator) -> tuple[list[DrumNote], NDArray[np.int64]]:
-    """Hits as a good transcriber reports them, and the sixteenth of each; invented ones have none (-1)."""
+    """Hits as a good transcriber reports them, and which of the groove's each is; invented ones are none (-1)."""
     onset_s = groove.beat * 60.0 / groove.tempo_bpm
     keep = rng.random(len(onset_s)) > 0.05
     count = int(keep.sum())
     moved_s = np.maximum(onset_s[keep] + rng.normal(0.0, 0.003, count), 0.0)
     notes = list(ROW_NOTES.values())
-    steps = np.rint(groove.beat[keep] / groove_beats_per_quarter(groove) * 4).astype(int)
     velocity = np.clip(groove.velocity[keep] + rng.normal(0, 8, count), 1, 127).astype(int)
     hits = [
-        (DrumNote(float(t), notes[drum], int(v)), int(step))
-        for t, drum, v, step in zip(moved_s, groove.row[keep], velocity, steps, strict=True)
+        (DrumNote(float(t), notes[drum], int(v)), int(index))
+        for t, drum, v, index in zip(moved_s, groove.row[keep], velocity, np.flatnonzero(keep), strict=True)
     ]
     for time_s in rng.uniform(0.0, onset_s.max(), int(0.03 * len(onset_s))):
         hits.append((DrumNote(float(time_s), int(rng.choice(notes)), int(rng.integers(20, 60))), -1))
     hits.sort()
-    return [note for note, _ in hits], np.array([step for _, step in hits])
+    return [note for note, _ in hits], np.array([index for _, index in hits])
+
+
+def sixteenths(groove: Groove) -> NDArray[np.int64]:
+    """The sixteenth that each hit is nearest to."""
+    return np.rint(groove.beat / groove_beats_per_quarter(groove) * 4).astype(np.int64)
 
 
 def groove_beats_per_quarter(groove: Groove) -> int:
@@ -126,22 +130,25 @@ def groove_beats_per_quarter(groove: Groove) -> int:
 def measure_grooves(grooves: list[Groove]) -> None:
     """Print how many grooves get their tempo, signature and grid."""
     rng = np.random.default_rng(1)
-    tally: dict[str, list[tuple[bool, bool, float, float]]] = defaultdict(list)
+    tally: dict[str, list[tuple[bool, bool, float, float, float]]] = defaultdict(list)
     for groove in grooves:
-        notes, steps = misheard(groove, rng)
+        notes, hits = misheard(groove, rng)
         duration_s = notes[-1].onset_s + 1.0
         beats = track_beats(notes, duration_s)
         quarter_bpm = groove.tempo_bpm / groove_beats_per_quarter(groove)
         tempo_right = abs(beats.tempo_bpm / quarter_bpm - 1.0) < TEMPO_TOLERANCE
         denominator = 8 if groove.beats_per_bar == 6 else 4
         signature_right = str(beats.signature) == f"{groove.beats_per_bar}/{denominator}"
-        share = same_sixteenth(notes, steps, beats, quarter_bpm)
+        nearest, meant = (
+            same_sixteenth(notes, np.where(hits < 0, -1, sixteenths(played)[hits]), beats, quarter_bpm)
+            for played in (groove, without_lead(groove))
+        )
         bars_s = np.arange(0, duration_s, 60 / groove.tempo_bpm * groove.beats_per_bar)
         bar_f = mir_eval.beat.f_measure(bars_s, beats.downbeats_s)
-        tally[f"{groove.beats_per_bar}/{denominator}"].append((tempo_right, signature_right, share, bar_f))
+        tally[f"{groove.beats_per_bar}/{denominator}"].append((tempo_right, signature_right, nearest, meant, bar_f))
         grid = f"{beats.tempo_bpm:.1f} for {quarter_bpm:.1f}, {beats.signature}"
-        print(f"  {groove.name}: {grid}, bars {bar_f:.2f}, sixteenths {share:.3f}")
-    head("grooves", "number", "tempo right", "time signature right", "same sixteenth", "downbeat F")
+        print(f"  {groove.name}: {grid}, bars {bar_f:.2f}, sixteenths {nearest:.3f} {meant:.3f}")
+    head("grooves", "number", "tempo right", "time signature right", "same sixteenth", "lead off", "downbeat F")
     for name, rows in tally.items():
         row(name, len(rows), *np.mean(rows, axis=0).tolist())
 
@@ -177,7 +184,7 @@ def straight_grooves(grooves: list[Groove], swing: Swing) -> Iterator[Groove]:
 def measure_swing(grooves: list[Groove]) -> None:
     """Print the error of the estimate by swing, on tracked beats."""
     rng = np.random.default_rng(2)
-    head("swing", "grooves", "within 3 points", "mean error")
+    head("swing", "grooves", "within 3 points", "median error", "mean error")
     for swing in (Swing(percent, step) for step in (STRAIGHT.step, STRAIGHT.step / 2) for percent in SWINGS):
         errors = []
         for groove in straight_grooves(grooves, swing):
@@ -187,7 +194,9 @@ def measure_swing(grooves: list[Groove]) -> None:
             same = found.step == swing.step or max(found.percent, swing.percent) <= 53.0
             errors.append(abs(found.percent - swing.percent) if same else 25.0)
         name = f"{swing.percent:g} % of {'eighths' if swing.step == STRAIGHT.step else 'sixteenths'}"
-        row(name, len(errors), float(np.mean(np.array(errors) <= 3.0)), float(np.mean(errors)))
+        row(
+            name, len(errors), float(np.mean(np.array(errors) <= 3.0)), float(np.median(errors)), float(np.mean(errors))
+        )
 
 
 def main() -> None:
