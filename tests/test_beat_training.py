@@ -210,6 +210,7 @@ def test_training_learns_and_a_stopped_run_ends_like_one_that_was_not(tmp_path):
     ("text", "reason"),
     [
         ("trains: beats\nstepps: 3", "unknown setting 'stepps'"),
+        ("trains: beats\nnetwork: {chanels: 8}", "network: unknown setting 'chanels'"),
         ("trains: beats\nexamples: {grooves: absent.zip}", r"absent\.zip: no such file"),
     ],
 )

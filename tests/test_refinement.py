@@ -292,7 +292,8 @@ def test_recipes_with_mistakes_are_refused(data: Path, tmp_path: Path) -> None:
 
 
 def test_shipped_recipe_is_read() -> None:
-    from mix2midi.transcription.training.refinement.recipe import load_refinement_recipe
+    from mix2midi.training.recipe import load_settings
+    from mix2midi.transcription.training.refinement.recipe import RefinementRecipe
 
-    recipe = load_refinement_recipe(Path(__file__).parents[1] / "mix2midi" / "configs" / "refinement.yaml")
-    assert replace(RefinementConfig(), **dict(recipe.network)) == RefinementConfig()
+    recipe = load_settings(RefinementRecipe, Path(__file__).parents[1] / "mix2midi" / "configs" / "refinement.yaml")
+    assert recipe.network == RefinementConfig()

@@ -55,7 +55,7 @@ SAME_LEVEL_RANGE = 0.2
 MIN_EIGHTH_BPM = 115.0
 #: What the network's word on downbeats counts for, in logarithms of odds. It says the same of every bar of a pattern
 #: that repeats, which is one piece of evidence and not one for each bar. Of 0.3, 0.5 and 1 the best for the downbeats
-#: of 106 training grooves (F .752, .775 and .760).
+#: of 106 training grooves (F .752, .775 and .760; that was with the first network, whose successor cares less).
 DOWNBEAT_TRUST = 0.5
 #: Odds of a downbeat where nothing is known: one beat of four.
 DOWNBEAT_ODDS = 1.0 / 3.0

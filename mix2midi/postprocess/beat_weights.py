@@ -11,7 +11,7 @@ from mix2midi.weight_files import read_weights, write_weights
 if TYPE_CHECKING:
     from mix2midi.postprocess.beat_network import BeatNetwork
 
-#: Weights that come with the package, trained on the Groove MIDI Dataset's training split.
+#: Weights that come with the package, see docs/beats-card.md.
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "beats.safetensors"
 _FORMAT = "mix2midi-beats-1"
 

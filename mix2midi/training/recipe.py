@@ -145,6 +145,7 @@ class RunRecipe:
 
 
 RecipeType = TypeVar("RecipeType", bound=RunRecipe)
+Settings = TypeVar("Settings")
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     return values
 
 
-def load_settings(kind: type, path: Path) -> Any:
+def load_settings(kind: type[Settings], path: Path) -> Settings:
     """Read a YAML file into a dataclass of settings, tables within it into those of its fields.
 
     Raises
@@ -191,7 +192,8 @@ def load_settings(kind: type, path: Path) -> Any:
     OptionError
         The file is missing, no YAML, or names a setting that does not exist.
     """
-    return _build(kind, read_settings(path), str(path))
+    settings: Settings = _build(kind, read_settings(path), str(path))
+    return settings
 
 
 def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from mix2midi.training.recipe import LearningRecipe, RunRecipe, load_settings
+from mix2midi.postprocess.beat_network import BeatNetworkConfig
+from mix2midi.training.recipe import LearningRecipe, RunRecipe
 
 
 @dataclass(frozen=True)
@@ -52,27 +50,9 @@ class BeatOptimiserRecipe(LearningRecipe):
 
 @dataclass(frozen=True)
 class BeatRecipe(RunRecipe):
-    """Everything that decides what comes out of a training run of a beat network.
-
-    Attributes
-    ----------
-    network : mapping
-        Settings of `mix2midi.postprocess.beat_network.BeatNetworkConfig`.
-    """
+    """Everything that decides what comes out of a training run of a beat network."""
 
     trains: str = "beats"
-    network: Mapping[str, Any] = field(default_factory=dict)
+    network: BeatNetworkConfig = field(default_factory=BeatNetworkConfig)
     examples: BeatExampleRecipe = field(default_factory=BeatExampleRecipe)
     optimiser: BeatOptimiserRecipe = field(default_factory=BeatOptimiserRecipe)
-
-
-def load_beat_recipe(path: Path) -> BeatRecipe:
-    """Read a recipe.
-
-    Raises
-    ------
-    OptionError
-        The file is missing, no YAML, or names a setting that does not exist.
-    """
-    recipe: BeatRecipe = load_settings(BeatRecipe, path)
-    return recipe

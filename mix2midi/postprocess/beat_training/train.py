@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mix2midi.postprocess.beat_network import BeatNetwork, BeatNetworkConfig
+from mix2midi.postprocess.beat_network import BeatNetwork
 from mix2midi.postprocess.beat_training.augment import make_example
 from mix2midi.postprocess.beat_training.grooves import Groove, load_grooves, without_lead
-from mix2midi.postprocess.beat_training.recipe import BeatExampleRecipe, BeatRecipe, load_beat_recipe
+from mix2midi.postprocess.beat_training.recipe import BeatExampleRecipe, BeatRecipe
 from mix2midi.postprocess.beat_training.variations import (
     in_other_meter,
     pattern_groove,
@@ -24,6 +24,7 @@ from mix2midi.postprocess.beat_training.variations import (
 )
 from mix2midi.postprocess.beat_weights import save_beat_weights
 from mix2midi.training.learning import Learner
+from mix2midi.training.recipe import load_settings
 from mix2midi.training.team import Team
 
 _VALIDATION_SEED = 7_000_001
@@ -60,7 +61,7 @@ def train_beats(
     ModelError
         The checkpoint in `run_folder` cannot be used.
     """
-    recipe = load_beat_recipe(recipe_path).with_steps(steps)
+    recipe = load_settings(BeatRecipe, recipe_path).with_steps(steps)
     archive = data_folder / recipe.examples.grooves
     grooves, judged = (
         [without_lead(groove) for groove in load_grooves(archive, split)] for split in ("train", "validation")
@@ -86,7 +87,7 @@ class BeatTrainer(Learner[BeatNetwork]):
 
     def __init__(self, recipe: BeatRecipe, folder: Path, team: Team) -> None:
         torch.manual_seed(recipe.seed)
-        network = BeatNetwork(BeatNetworkConfig.from_dict(dict(recipe.network))).to(team.device)
+        network = BeatNetwork(recipe.network).to(team.device)
         options = recipe.optimiser
         optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
         super().__init__(network, optimiser, recipe, folder, team)

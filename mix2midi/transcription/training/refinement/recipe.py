@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
-from mix2midi.training.recipe import LearningRecipe, TrainingRecipe, load_settings
+from mix2midi.training.recipe import LearningRecipe, TrainingRecipe
+from mix2midi.transcription.refinement_network import RefinementConfig
 from mix2midi.transcription.training.recipe import SliceRecipe
 
 
@@ -60,18 +58,6 @@ class RefinementRecipe(TrainingRecipe):
     """Everything that decides what comes out of a training run of a refinement network."""
 
     trains: str = "refinement"
-    network: Mapping[str, Any] = field(default_factory=dict)
+    network: RefinementConfig = field(default_factory=RefinementConfig)
     slices: SongRecipe = field(default_factory=SongRecipe)
     optimiser: RefinementOptimiserRecipe = field(default_factory=RefinementOptimiserRecipe)
-
-
-def load_refinement_recipe(path: Path) -> RefinementRecipe:
-    """Read a recipe.
-
-    Raises
-    ------
-    OptionError
-        The file is missing, no YAML, or names a setting that does not exist.
-    """
-    recipe: RefinementRecipe = load_settings(RefinementRecipe, path)
-    return recipe

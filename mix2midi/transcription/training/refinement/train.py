@@ -15,10 +15,11 @@ from torch.nn import functional
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
 from mix2midi.training.learning import Learner
+from mix2midi.training.recipe import load_settings
 from mix2midi.training.team import Team
-from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork, family_curves
+from mix2midi.transcription.refinement_network import RefinementNetwork, family_curves
 from mix2midi.transcription.training.refinement.examples import SongExample, damage
-from mix2midi.transcription.training.refinement.recipe import RefinementRecipe, load_refinement_recipe
+from mix2midi.transcription.training.refinement.recipe import RefinementRecipe
 from mix2midi.transcription.training.refinement.songs import render_songs
 from mix2midi.transcription.weights import SHIPPED_WEIGHTS, load_weights, save_weights
 
@@ -67,7 +68,7 @@ def train_refinement(
     ModelError
         The weights, or the checkpoint in `run_folder`, cannot be used.
     """
-    recipe = load_refinement_recipe(recipe_path).with_steps(steps)
+    recipe = load_settings(RefinementRecipe, recipe_path).with_steps(steps)
     weights = initial_weights or SHIPPED_WEIGHTS
     run_folder.mkdir(parents=True, exist_ok=True)
     trainer = RefinementTrainer(recipe, run_folder, weights, Team(device=device))
@@ -99,7 +100,7 @@ class RefinementTrainer(Learner[RefinementNetwork]):
 
     def __init__(self, recipe: RefinementRecipe, folder: Path, weights: Path, team: Team) -> None:
         torch.manual_seed(recipe.seed)
-        network = RefinementNetwork(RefinementConfig(**recipe.network)).to(team.device)
+        network = RefinementNetwork(recipe.network).to(team.device)
         options = recipe.optimiser
         optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
         super().__init__(network, optimiser, recipe, folder, team)
