@@ -155,6 +155,12 @@ class ClassScores:
         return float(np.mean(np.abs(estimate - reference))) if reference.size else float("nan")
 
     @property
+    def velocity_bias(self) -> float:
+        """Mean of estimate minus reference on MIDI's scale, positive where hits are heard too hard; NaN without any."""
+        reference, estimate = self.velocities
+        return float(np.mean(estimate - reference)) if reference.size else float("nan")
+
+    @property
     def calibration_error(self) -> float:
         """Expected calibration error of the confidences, 0 to 1, in ten bins of equal width; NaN without an estimate.
 

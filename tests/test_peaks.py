@@ -116,5 +116,7 @@ def test_picking_survives_storage_and_refuses_nonsense() -> None:
         Picking(thresholds={"kick": 0.5})
     with pytest.raises(OptionError, match="certainty names only"):
         Picking(certainty={"drums": [(0.5, 0.5)]})
+    with pytest.raises(OptionError, match="velocity_scale"):
+        Picking(velocity_scale=0.0)
     with pytest.raises(OptionError, match="between 0 and 1"):
         Picking(thresholds=dict.fromkeys(CURVES, 1.5))

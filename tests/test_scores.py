@@ -102,7 +102,8 @@ def test_velocity_is_compared_within_classes():
     estimate = [DrumNote(0.1 * n, 38, 50 + n) for n in range(20)] + [DrumNote(0.1 * n, 36, 100 + n) for n in range(20)]
     scores = score_notes(reference, estimate)
     assert scores.families["snare"].velocity_correlation == pytest.approx(1.0)
-    assert scores.families["snare"].velocity_error == pytest.approx(10.0)
+    assert scores.families["snare"].velocity_error == scores.families["snare"].velocity_bias == pytest.approx(10.0)
+    assert scores.families["kick"].velocity_bias == pytest.approx(-1.0), "as often too soft as too hard, but for one"
     assert scores.families["kick"].velocity_correlation == pytest.approx(-1.0)
     assert scores.velocity_correlation == pytest.approx(0.0)
 
@@ -118,7 +119,7 @@ def test_references_without_velocities_or_pieces_give_no_such_scores():
     notes = hits((1.0, 42), (2.0, 42), (3.0, 42))
     scores = score_notes(Reference(notes, knows_pieces=False, knows_velocities=False), notes)
     assert scores.overall.velocities.shape == (2, 0)
-    assert math.isnan(scores.overall.velocity_error)
+    assert math.isnan(scores.overall.velocity_error) and math.isnan(scores.overall.velocity_bias)
     assert scores.pieces == {}
 
 

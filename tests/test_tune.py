@@ -11,7 +11,7 @@ import soundfile
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.pipeline.tune import TuningSet, calibrate_confidence, choose_thresholds, tune
+from mix2midi.pipeline.tune import TuningSet, calibrate_confidence, calibrate_velocity, choose_thresholds, tune
 from mix2midi.postprocess import write_midi
 from mix2midi.scores import Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, pick_notes
@@ -69,6 +69,29 @@ def test_confidence_becomes_the_share_of_right_hits() -> None:
 def test_too_few_hits_leave_activations_as_they_are() -> None:
     heat_map, reference = song(0.9, 0.6)
     assert calibrate_confidence([as_set("one", (heat_map, reference))], Picking()).certainty == {}
+
+
+def test_velocities_that_are_heard_too_hard_come_down_and_each_set_counts_alike() -> None:
+    hits = [("snare", float(frame), 0.9) for frame in range(20, 820, 40)]
+
+    def heard_as(heard: int, true: int) -> tuple[HeatMap, Reference]:
+        truth = [DrumNote(frame * HOP / RATE_HZ, 38, true) for _, frame, _ in hits]
+        return drawn(hits, frames=900, velocity=heard / 127.0), Reference(truth)
+
+    loud = heard_as(100, 90)
+    assert calibrate_velocity([as_set("loud", loud)], Picking()).velocity_scale == pytest.approx(0.9)
+    again = calibrate_velocity([as_set("loud", loud)], Picking(velocity_scale=0.5))
+    assert again.velocity_scale == pytest.approx(0.9), "what was chosen before does not count"
+    sets = [as_set("many", *[heard_as(100, 120)] * 3), as_set("one", heard_as(110, 88)), as_set("two", loud)]
+    picking = calibrate_velocity(sets, Picking())
+    assert picking.velocity_scale == pytest.approx(0.9), "the median of three sets, not of five songs"
+    assert {note.velocity for note in pick_notes(loud[0], picking)} == {90}
+
+
+def test_references_without_velocities_leave_them_as_they_are() -> None:
+    heat_map, reference = song(0.9, 0.1)
+    silent = Reference(reference.notes, knows_velocities=False)
+    assert calibrate_velocity([as_set("one", (heat_map, silent))], Picking()) == Picking()
 
 
 def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> None:

@@ -99,7 +99,7 @@ def tune_command(
     ] = None,
     device: options.DeviceName = "auto",
 ) -> None:
-    """Choose the thresholds of trained weights on whole songs."""
+    """Choose the thresholds of trained weights on whole songs, and calibrate their confidence and velocities."""
     from mix2midi.device import resolve_device
     from mix2midi.drums import FAMILIES
     from mix2midi.pipeline.tune import tune
@@ -111,6 +111,7 @@ def tune_command(
         typer.echo(view)
         for curve, threshold in picking.thresholds.items():
             typer.echo(f"  {curve:12s}{threshold:.2f}")
+        typer.echo(f"  velocities times {picking.velocity_scale:.2f}")
 
 
 def validation_songs_command(

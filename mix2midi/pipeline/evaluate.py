@@ -183,6 +183,7 @@ def _class_dict(part: ClassScores) -> dict[str, Any]:
         "median_error_ms": _rounded(part.median_error_s * 1000),
         "velocity_correlation": _rounded(part.velocity_correlation),
         "velocity_error": _rounded(part.velocity_error),
+        "velocity_bias": _rounded(part.velocity_bias),
         "calibration_error": _rounded(part.calibration_error),
     }
 

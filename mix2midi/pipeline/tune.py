@@ -1,7 +1,8 @@
 """Choose the thresholds of the transcriber on whole songs, and write them into its weights.
 
-Songs come in sets (real songs, renders of kits that training never heard); thresholds must serve all sets, so the mean
-of their scores decides, not the largest set.
+How sure of a hit it may be, and how hard hits were, are calibrated on the same songs. These come in sets (real songs,
+renders of kits that training never heard); thresholds must serve all sets, so the mean of their scores decides, not
+the largest set.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from mix2midi.audio import AudioFile
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.pipeline.references import find_songs, read_reference
-from mix2midi.scores import Counts, Reference, pool_scores, score_notes
+from mix2midi.scores import Counts, Reference, Scores, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
 from mix2midi.transcription.peaks import VIEWS
+from mix2midi.units import MAX_VELOCITY
 
 #: Thresholds that are tried.
 CANDIDATES = tuple(float(value) for value in np.round(np.arange(0.10, 0.98, 0.03), 2))
+#: Factors on velocities that are tried.
+VELOCITY_SCALES = tuple(float(value) for value in np.round(np.arange(0.7, 1.31, 0.01), 2))
 _ROUNDS = 10
 _FEWEST_HITS = 50  # fewer say nothing about how sure to be
 _CERTAINTY_POINTS = 9
@@ -59,7 +63,7 @@ def tune(
     inputs : sequence of str
         File names of the audio, see `mix2midi.pipeline.references.find_songs`; may be empty.
     families : sequence of str
-        Whose thresholds are chosen; the others keep those of the weights.
+        Whose thresholds are chosen; the others keep those of the weights. Velocities are calibrated over all.
     views : sequence of str
         What the audio of the songs is: ``"clean"``, ``"separated"`` or ``"mix"``. The thresholds of the others stay.
     device : str
@@ -84,7 +88,7 @@ def tune(
     pickings = {}
     for view in views:
         picking = choose_thresholds(sets, transcriber.pickings[view], families)
-        pickings[view] = calibrate_confidence(sets, picking, families)
+        pickings[view] = calibrate_velocity(sets, calibrate_confidence(sets, picking, families))
     chosen = {view: picking.to_dict() for view, picking in pickings.items()}
     save_weights(replace(loaded, pickings={**loaded.pickings, **chosen}), output)
     return pickings
@@ -157,17 +161,34 @@ def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking, families: 
     families : sequence of str
         Whose confidence is calibrated; the others keep what they have.
     """
-    plain = replace(picking, certainty={})
-    scores = [
-        pool_scores(
-            score_notes(reference, pick_notes(heat_map, plain))
-            for heat_map, reference in zip(entry.heat_maps, entry.references, strict=True)
-        )
-        for entry in sets
-    ]
+    scores = [_scores_of(entry, replace(picking, certainty={})) for entry in sets]
     new = {family: _certainty([part.families[family].confidences for part in scores]) for family in families}
     known = {family: points for family, points in picking.certainty.items() if family not in new}
     return replace(picking, certainty={**known, **{family: points for family, points in new.items() if points}})
+
+
+def calibrate_velocity(sets: Sequence[TuningSet], picking: Picking) -> Picking:
+    """The factor on velocities with the lowest mean over the sets of the mean absolute error.
+
+    Sets whose references have no velocities do not count; where none has, the factor stays.
+    """
+    pairs = [_scores_of(entry, replace(picking, velocity_scale=1.0)).overall.velocities for entry in sets]
+    known = [part for part in pairs if part.size]
+    if not known:
+        return picking
+    errors = [
+        np.mean([np.mean(np.abs(np.clip(heard * scale, 1, MAX_VELOCITY) - true)) for true, heard in known])
+        for scale in VELOCITY_SCALES
+    ]
+    return replace(picking, velocity_scale=VELOCITY_SCALES[int(np.argmin(errors))])
+
+
+def _scores_of(entry: TuningSet, picking: Picking) -> Scores:
+    """All songs of a set, pooled."""
+    return pool_scores(
+        score_notes(reference, pick_notes(heat_map, picking))
+        for heat_map, reference in zip(entry.heat_maps, entry.references, strict=True)
+    )
 
 
 def _certainty(parts: Sequence[NDArray[np.float64]]) -> list[tuple[float, float]]:
@@ -189,10 +210,7 @@ def _certainty(parts: Sequence[NDArray[np.float64]]) -> list[tuple[float, float]
 def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict[str, Counts]:
     """Hits, misses and extra hits of each family in a set, with one threshold for all families."""
     tried = replace(picking, thresholds={**picking.thresholds, **dict.fromkeys(FAMILIES, threshold)})
-    scores = pool_scores(
-        score_notes(reference, pick_notes(heat_map, tried))
-        for heat_map, reference in zip(entry.heat_maps, entry.references, strict=True)
-    )
+    scores = _scores_of(entry, tried)
     return {family: part.counts[scores.windows_s[0]] for family, part in scores.families.items()}
 
 

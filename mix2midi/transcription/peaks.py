@@ -20,7 +20,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.transcription.curves import family_curve, find_peaks
 from mix2midi.transcription.heat_map import HeatMap
-from mix2midi.transcription.velocity import balance_velocities
+from mix2midi.transcription.velocity import balance_velocities, scale_velocities
 from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocity
 
 #: Curves that are picked for themselves: the families, and percussion that belongs to none.
@@ -48,6 +48,8 @@ class Picking:
     certainty : mapping of str to sequence of (float, float)
         For each of `CURVES` how often hits of an activation were right, as points of a line: (activation, share), both
         0 to 1 and rising. It makes an activation a confidence; a curve that is not named keeps its activations.
+    velocity_scale : float
+        Factor on all velocities, above 0: a network that learnt from hard parts hears soft ones too hard.
     """
 
     thresholds: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(CURVES, 0.5))
@@ -63,6 +65,7 @@ class Picking:
     )
     caution: Mapping[str, float] = field(default_factory=lambda: {"snare": 0.45})
     certainty: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    velocity_scale: float = 1.0
 
     def __post_init__(self) -> None:
         for name, values in (("thresholds", self.thresholds), ("merge_s", self.merge_s)):
@@ -70,6 +73,8 @@ class Picking:
                 raise OptionError(f"picking: {name} must name exactly {', '.join(CURVES)}")
         if not all(0.0 < value < 1.0 for value in self.thresholds.values()):
             raise OptionError("picking: thresholds lie between 0 and 1")
+        if not self.velocity_scale > 0.0:
+            raise OptionError("picking: velocity_scale lies above 0")
         for name, curves in (("certainty", set(self.certainty)), ("caution", set(self.caution))):
             if not curves <= set(CURVES):
                 raise OptionError(f"picking: {name} names only {', '.join(CURVES)}")
@@ -106,7 +111,7 @@ def pick_notes(heat_map: HeatMap, picking: Picking | None = None) -> list[DrumNo
     notes: list[DrumNote] = []
     for curve_name, rows in _curves(heat_map).items():
         notes += balance_velocities(_pick_curve(heat_map, curve_name, rows, picking), heat_map, curve_name)
-    return sorted(notes)
+    return sorted(scale_velocities(notes, picking.velocity_scale))
 
 
 def _curves(heat_map: HeatMap) -> dict[str, list[list[int]]]:

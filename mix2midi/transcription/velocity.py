@@ -98,6 +98,12 @@ def balance_velocities(notes: Sequence[DrumNote], heat_map: HeatMap, family: str
     return [replace(note, velocity=int(value)) for note, value in zip(notes, limited, strict=True)]
 
 
+def scale_velocities(notes: Sequence[DrumNote], factor: float) -> list[DrumNote]:
+    """All velocities times a factor, 1 to 127."""
+    scaled = np.clip(np.rint([note.velocity * factor for note in notes]), 1, MAX_VELOCITY).astype(int)
+    return [replace(note, velocity=int(value)) for note, value in zip(notes, scaled, strict=True)]
+
+
 def _onset_levels_db(heat_map: HeatMap, row: int, onset_s: Sequence[float]) -> NDArray[np.float64]:
     """What each onset added to the level of a row."""
     frames = np.rint(seconds_to_frames(np.asarray(onset_s), heat_map.hop_length, heat_map.rate_hz)).astype(np.int64)
