@@ -217,3 +217,10 @@ def test_training_learns_and_a_stopped_run_ends_like_one_that_was_not(tmp_path):
 def test_a_recipe_that_cannot_be_used_is_refused(tmp_path, text, reason):
     with pytest.raises(OptionError, match=reason):
         train_from_recipe(write_recipe(tmp_path, text), tmp_path, tmp_path / "run")
+
+
+def test_beats_do_not_start_from_weights(tmp_path):
+    with pytest.raises(OptionError, match="leave out --from"):
+        train_from_recipe(
+            write_recipe(tmp_path, "trains: beats"), tmp_path, tmp_path / "run", initial_weights=tmp_path / "w"
+        )

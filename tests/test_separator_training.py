@@ -11,8 +11,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from typer.testing import CliRunner
 
+import mix2midi.separation
 from mix2midi.cli.app import app
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.pipeline.training import train_from_recipe
@@ -35,6 +37,7 @@ data: {kits: kits, grooves: groove.zip, company: company, left_out_kits: [spare]
 slices: {duration_s: 0.5, capacity: 24, first: 4, window: 12, fresh_per_step: 1.0}
 optimiser: {batch_size: 2, steps: 8, warmup_steps: 2, decay_share: 0.0}
 """
+SHIPPED = Path(mix2midi.separation.__file__).parent / "weights"
 SMALL = NetworkRecipe(hidden_size=16, layers=1, n_fft=512, hop_length=128)
 PLAIN = MixRecipe(company_spread_db=0.0, second_share=0.0, speed_share=0.0, equaliser_db=0.0, compressor_share=0.0,
                   drums_alone_share=0.0, company_alone_share=0.0, level_spread_db=0.0)  # fmt: skip
@@ -169,9 +172,21 @@ def test_recipes_that_cannot_be_used_say_why(data: Path, tmp_path: Path, old: st
         train_from_recipe(path, data, tmp_path / "run")
 
 
-def test_a_separator_does_not_start_from_weights_of_a_transcriber(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="leave out --from"):
+def test_a_run_starts_from_a_separator_and_its_statistics(data: Path, tmp_path: Path) -> None:
+    first = train_separator(data / "recipe.yaml", data, tmp_path / "first")
+    still = tmp_path / "still.yaml"
+    still.write_text(RECIPE.replace("warmup_steps: 2", "learning_rate: 1.0e-9").replace("steps: 8", "steps: 1"))
+    second = train_from_recipe(still, data, tmp_path / "second", initial_weights=first)
+    before, after = (load_file(folder / "drums.safetensors") for folder in (first, second))
+    for name in ("input_mean", "input_scale", "fc1.weight", "lstm.weight_ih_l0"):
+        torch.testing.assert_close(after[name], before[name])
+
+
+def test_a_separator_does_not_start_from_another_network(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is missing"):
         train_from_recipe(data / "recipe.yaml", data, tmp_path, initial_weights=tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match="another network than the recipe's"):
+        train_from_recipe(data / "recipe.yaml", data, tmp_path, initial_weights=SHIPPED)
 
 
 def test_a_damaged_checkpoint_is_named(data: Path, tmp_path: Path) -> None:

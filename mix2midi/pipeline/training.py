@@ -26,7 +26,7 @@ def train_from_recipe(
     Parameters and errors are those of `mix2midi.transcription.training.train.train`,
     `mix2midi.transcription.training.refinement.train.train_refinement`,
     `mix2midi.separation.training.train.train_separator` and `mix2midi.postprocess.beat_training.train.train_beats`; the
-    last two do not start from weights.
+    last one does not start from weights.
 
     Returns
     -------
@@ -49,12 +49,14 @@ def train_from_recipe(
     if trains not in (SEPARATOR, BEATS):
         known = f"{TRANSCRIBER}, {REFINEMENT}, {SEPARATOR} or {BEATS}"
         raise OptionError(f"{recipe}: trains {trains!r} is not known; it is {known}")
-    if initial_weights is not None:
-        raise OptionError(f"{recipe}: {trains} are trained from chance; leave out --from")
     if trains == BEATS:
+        if initial_weights is not None:
+            raise OptionError(f"{recipe}: {trains} are trained from chance; leave out --from")
         from mix2midi.postprocess.beat_training.train import train_beats
 
         return train_beats(recipe, data, run, device=device, steps=steps, report=report)
     from mix2midi.separation.training.train import train_separator
 
-    return train_separator(recipe, data, run, device=device, steps=steps, report=report)
+    return train_separator(
+        recipe, data, run, device=device, steps=steps, initial_weights=initial_weights, report=report
+    )

@@ -24,6 +24,7 @@ from mix2midi.errors import ModelError
 from mix2midi.separation.separator import NetworkSeparator
 
 if TYPE_CHECKING:
+    from openunmix.model import OpenUnmix as Network
     from torch import Tensor
 
 #: Its recurrent layers read a segment forward and backward; beyond this they gain nothing and cost memory.
@@ -141,6 +142,12 @@ def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -
     ModelError
         If a file is missing, damaged, or does not fit the others.
     """
+    network, spectrogram = read_open_unmix_folder(folder)
+    return _separator(name or folder.name, network, spectrogram, device)
+
+
+def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
+    """The network of a folder of open-unmix and the transform that it reads; errors as `load_open_unmix_folder` has."""
     from openunmix.model import OpenUnmix as Network
 
     way_out = "name a folder as open-unmix saves it, with separator.json, drums.json and drums.pth"
@@ -160,7 +167,7 @@ def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -
     except (KeyError, AttributeError, IndexError) as error:
         raise ModelError(f"{path}: holds no open-unmix network; {way_out}") from error
     _fill(network, state, path, way_out)
-    return _separator(name or folder.name, network, spectrogram, device)
+    return network, spectrogram
 
 
 def _separator(name: str, network: Any, spectrogram: Spectrogram, device: str) -> NetworkSeparator:

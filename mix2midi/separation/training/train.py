@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mix2midi.separation.training.drums import DrumRenderer
     from mix2midi.separation.training.mixes import Mixer
     from mix2midi.separation.training.trainer import Trainer
+    from mix2midi.training.company_pool import CompanyPool
 
 _VALIDATION_MIXES = 48
 _VALIDATION_SEED = 7_000_001
@@ -29,6 +30,7 @@ def train_separator(
     *,
     device: str = "cpu",
     steps: int | None = None,
+    initial_weights: Path | None = None,
     report: Callable[[dict[str, Any]], None] = lambda line: None,
 ) -> Path:
     """Train a separator; a run that was stopped is taken up where its last checkpoint stands.
@@ -47,6 +49,8 @@ def train_separator(
         A device that torch knows.
     steps : int, optional
         Replaces the recipe's number of steps.
+    initial_weights : Path, optional
+        Folder of an open-unmix that a new run starts from instead of from chance; it must be the recipe's network.
     report : callable
         Gets each line of the log.
 
@@ -60,27 +64,34 @@ def train_separator(
     OptionError
         The recipe or its data cannot be used.
     ModelError
-        The checkpoint in `run_folder` cannot be used.
+        The checkpoint in `run_folder`, or the initial weights, cannot be used.
     """
     from mix2midi.separation.training.mixes import Mixer
     from mix2midi.separation.training.trainer import Trainer
-    from mix2midi.training.company_pool import CompanyPool
     from mix2midi.training.loop import train_to_end
     from mix2midi.training.team import join_team
 
     recipe = load_separator_recipe(recipe_path).with_steps(steps)
-    if recipe.data.company is None:
-        raise OptionError(f"{recipe_path}: a separator needs company to take drums out of; name it in data.company")
-    learnt, held_out = CompanyPool(data_folder / recipe.data.company).split(_HELD_OUT)
+    learnt, held_out = _company(recipe, recipe_path, data_folder)
     run_folder.mkdir(parents=True, exist_ok=True)
     with join_team(device) as team:
         recipe = recipe.for_member(team.rank)
         trainer = Trainer(recipe, Mixer(recipe.mixes, recipe.network, learnt), run_folder, team)
-        trainer.resume()
+        if not trainer.resume() and initial_weights is not None:
+            trainer.start_from(initial_weights)
         judged = Mixer(recipe.mixes, recipe.network, held_out)
         validate = _validator(trainer, judged, _renderer(recipe, data_folder, validates=True))
         train_to_end(trainer, recipe, _renderer(recipe, data_folder, validates=False), validate, report)
     return run_folder / "open-unmix"
+
+
+def _company(recipe: SeparatorRecipe, recipe_path: Path, data_folder: Path) -> tuple[CompanyPool, CompanyPool]:
+    """Clips to learn from, and those to be judged by."""
+    from mix2midi.training.company_pool import CompanyPool
+
+    if recipe.data.company is None:
+        raise OptionError(f"{recipe_path}: a separator needs company to take drums out of; name it in data.company")
+    return CompanyPool(data_folder / recipe.data.company).split(_HELD_OUT)
 
 
 def _renderer(recipe: SeparatorRecipe, data_folder: Path, validates: bool) -> DrumRenderer:

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mix2midi.errors import ModelError
+from mix2midi.separation.open_unmix import read_open_unmix_folder
 from mix2midi.separation.training.mixes import Mixer
 from mix2midi.separation.training.recipe import NetworkRecipe, SeparatorRecipe
 from mix2midi.training.kits import RATE_HZ
@@ -44,14 +46,35 @@ class Trainer(SliceLearner["OpenUnmix"]):
         team = team or Team()
         torch.manual_seed(recipe.seed)
         network, options = make_network(recipe.network).to(team.device), recipe.optimiser
-        optimiser = torch.optim.Adam(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+        # Decay apart from the gradient (AdamW): within it (Adam), 0.01 outweighs the gradients of most weights.
+        optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
         super().__init__(network, optimiser, recipe, folder, team)
         self.recipe, self.mixer = recipe, mixer
         self.bands = band_matrix(recipe.network).to(team.device)
         self.slice_s = recipe.slices.duration_s
+        self._has_statistics = False
+
+    def start_from(self, folder: Path) -> None:
+        """Begin a new run with a separator that was trained before, and with its statistics.
+
+        Raises
+        ------
+        ModelError
+            The folder holds no open-unmix, or another than the recipe's.
+        """
+        network, spectrogram = read_open_unmix_folder(folder)
+        recipe = self.recipe.network
+        is_same_transform = (spectrogram.n_fft, spectrogram.hop_length) == (recipe.n_fft, recipe.hop_length)
+        if not is_same_transform or _shapes(network) != _shapes(self.network):
+            raise ModelError(f"{folder}: another network than the recipe's; leave it out to start anew")
+        for own in (self.network, self.average):
+            own.load_state_dict(network.state_dict())
+        self._has_statistics = True
 
     def begin(self, audio: NDArray[np.float32]) -> None:
         """Mean and deviation of each bin of the mixes, which open-unmix keeps beside its weights."""
+        if self._has_statistics:
+            return
         rng = np.random.default_rng([self.recipe.seed, 2**30])
         batches = np.array_split(audio, min(len(audio), _STATISTICS_BATCHES))
         frames = torch.cat([self.mixer.spectra(rng, batch)[0].abs().transpose(1, 2).flatten(0, 1) for batch in batches])
@@ -104,6 +127,10 @@ class Trainer(SliceLearner["OpenUnmix"]):
     def save_result(self) -> None:
         """Write the averaged weights as a folder of open-unmix."""
         save_open_unmix(self.average, self.recipe, self.step, self.folder / "open-unmix")
+
+
+def _shapes(network: torch.nn.Module) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in network.state_dict().items()}
 
 
 def make_network(recipe: NetworkRecipe) -> OpenUnmix:
