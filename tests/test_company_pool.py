@@ -18,12 +18,13 @@ from tests.company import RATE_HZ, rng
 RECIPE_TEXT = """
 clip_s: 6
 minutes: 0.4
-kinds: {song: 1, rock: 1, electronic: 1, voices: 1, recording: 1}
+kinds: {song: 1, rock: 1, electronic: 1, voices: 1, recording: 1, stem: 1}
 sources:
   - {name: songs, kind: midi, files: songs.zip, author: me, licence: MIT}
   - {name: singer, kind: voice, files: voice/*.wav, author: me, licence: CC0}
   - {name: talker, kind: talk, files: voice/*.wav, author: me, licence: CC0}
   - {name: music, kind: recording, files: music/*.wav, author: me, title: Tones, licence: CC BY-SA-3.0}
+  - {name: chug, kind: stem, files: music/clicking.wav, author: me, title: Clicks, licence: CC0}
 """
 
 
@@ -70,7 +71,7 @@ def test_every_kind_renders_a_sound_clip_without_any_source(kind: str) -> None:
     assert faults_of(clip.audio) == []
     assert clip.audio.dtype == np.float32
     assert 4 * RATE_HZ < len(clip.audio) < 12 * RATE_HZ
-    assert (clip.tempo_bpm == 0) == (kind == "recording")
+    assert (clip.tempo_bpm == 0) == (kind in ("recording", "stem"))
 
 
 def test_a_pool_holds_what_its_index_says(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:

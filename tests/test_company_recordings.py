@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from mix2midi.errors import OptionError
 from mix2midi.training.company import recordings
 from mix2midi.training.company.pool import read_index, write_index
 from mix2midi.training.company.recipe import Source
@@ -36,6 +37,20 @@ def test_only_calm_music_is_kept(sources_dir: Path) -> None:
         assert drawn is not None
         assert drawn[1].name == "calm.wav"
         assert len(drawn[0]) == 5 * RATE_HZ
+
+
+def test_a_stem_is_taken_however_hard_it_attacks(sources_dir: Path) -> None:
+    stems = Source("s", "stem", (sources_dir / "music" / "clicking.wav",), "", "", "CC0")
+    stretch, file = recordings.draw_stretch(stems, 5.0, rng(2))
+    assert file.name == "clicking.wav"
+    assert len(stretch) == 5 * RATE_HZ
+    assert len(recordings.attack_times(recordings.broadband_attacks(stretch))) >= 15
+
+
+def test_a_stem_that_is_no_audio_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.ogg").write_bytes(b"not audio")
+    with pytest.raises(OptionError, match=r"broken.ogg: cannot be read"):
+        recordings.draw_stretch(Source("s", "stem", (tmp_path / "broken.ogg",), "", "", "CC0"), 5.0, rng(2))
 
 
 def test_files_that_are_no_audio_have_no_passages(tmp_path: Path) -> None:

@@ -88,6 +88,12 @@ def draw(rng: Rng, choices: tuple[Source, ...]) -> Source:
     return choices[int(rng.integers(len(choices)))]
 
 
+def draw_by_files(rng: Rng, choices: tuple[Source, ...]) -> Source:
+    """One of several sources, each as often as it has files."""
+    weights = np.array([len(source.files) for source in choices], dtype=float)
+    return choices[int(rng.choice(len(choices), p=weights / weights.sum()))]
+
+
 def draw_score(recipe: Recipe, rng: Rng) -> Score:
     """A score from the MIDI sources, or, one time in three, made up."""
     archives = recipe.of_kind("midi")
@@ -237,9 +243,8 @@ def voice_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
 def recording_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
     """A passage of a real recording; synthesisers stand in where the recipe has none."""
     sources = recipe.of_kind("recording")
-    weights = np.array([len(source.files) for source in sources], dtype=float)
     for _ in range(5 if sources else 0):
-        source = sources[int(rng.choice(len(sources), p=weights / weights.sum()))]
+        source = draw_by_files(rng, sources)
         drawn = recordings.draw_passage(source, score.duration_s, rng)
         if drawn is not None:
             passage, file = drawn
@@ -247,6 +252,17 @@ def recording_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
             audio = recordings.filling(passage, n_samples)
             return [Layer(audio, rng.normal(-20, 2), {f"{source.name}/{file.stem}"})]
     return synth_layers(recipe, score, rng)
+
+
+def stem_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
+    """A recorded track of one instrument; guitars of our own stand in where the recipe has none."""
+    stems = recipe.of_kind("stem")
+    if not stems:
+        return guitar_layers(recipe, score, rng, with_bass=False)
+    source = draw_by_files(rng, stems)
+    stretch, file = recordings.draw_stretch(source, score.duration_s, rng)
+    audio = recordings.filling(stretch, seconds_to_samples(score.duration_s, production.RATE_HZ))
+    return [Layer(audio, rng.normal(-20, 2), {f"{source.name}/{file.parent.name}"})]
 
 
 def mix(layers: list[Layer], score: Score, rng: Rng) -> Audio:
@@ -314,6 +330,18 @@ def _layers_over_recording(recipe: Recipe, score: Score, rng: Rng) -> list[Layer
     return layers
 
 
+def _layers_over_stem(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
+    """A recorded guitar, mostly with a bass, now and then with a singer or synthesisers."""
+    layers = stem_layers(recipe, score, rng)
+    if rng.random() < 0.7:
+        layers.append(bass_layer(score, rng))
+    if rng.random() < 0.35:
+        layers += voice_layers(recipe, score, rng)
+    if rng.random() < 0.15:
+        layers += synth_layers(recipe, score, rng, with_bass=False)
+    return layers
+
+
 KINDS: dict[str, Callable[[Recipe, Score, Rng], list[Layer]]] = {
     "song": _layers_of_song,
     "rock": _layers_of_rock,
@@ -321,9 +349,10 @@ KINDS: dict[str, Callable[[Recipe, Score, Rng], list[Layer]]] = {
     "band": band_layers,
     "voices": _layers_of_voices,
     "recording": _layers_over_recording,
+    "stem": _layers_over_stem,
 }
 # Recordings keep a tempo of their own, which nobody has measured.
-KINDS_WITHOUT_TEMPO = frozenset({"recording"})
+KINDS_WITHOUT_TEMPO = frozenset({"recording", "stem"})
 
 
 def render_clip(recipe: Recipe, kind: str, rng: Rng) -> Clip:

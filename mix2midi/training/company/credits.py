@@ -23,16 +23,22 @@ def credits_table(recipe: Recipe) -> str:
         for source in recipe.sources
     ]
     pieces = ["| piece | title | author | licence |", "|---|---|---|---|"]
-    for source in recipe.of_kind("recording"):
+    for source in (*recipe.of_kind("recording"), *recipe.of_kind("stem")):
         pieces += [_piece_row(source, file) for file in source.files]
     return "\n".join([_HEADER, *rows, "", "## Recorded music", "", *pieces, ""])
 
 
 def _piece_row(source: Source, file: Path) -> str:
     tags = read_tags(file)
-    title = tags.get("title", file.stem)
-    author = tags.get("artist") or tags.get("composer") or "not stated; see the package's credits"
-    return f"| {source.name}/{file.stem} | {title} | {author} | {source.licence} |"
+    # Tracks of songs are called after their instrument, and their folder after the song.
+    name = file.parent.name if source.kind == "stem" else file.stem
+    title = tags.get("title", name)
+    author = tags.get("artist") or tags.get("composer") or _author_of(source)
+    return f"| {source.name}/{name} | {title} | {author} | {source.licence} |"
+
+
+def _author_of(source: Source) -> str:
+    return source.author if source.kind == "stem" else "not stated; see the package's credits"
 
 
 def read_tags(file: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ import yaml
 from mix2midi.errors import OptionError
 
 FREE_LICENCES = ("CC0", "CC BY", "CC BY-SA", "GPL", "LGPL", "MIT", "BSD", "public domain")
-SOURCE_KINDS = ("midi", "soundfont", "voice", "speech", "talk", "recording")
+SOURCE_KINDS = ("midi", "soundfont", "voice", "speech", "talk", "recording", "stem")
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Source:
     name : str
         Short name used in the index.
     kind : str
-        One of `SOURCE_KINDS`: "voice" syllables, "speech" a language of espeak-ng, "talk" whole utterances.
+        One of `SOURCE_KINDS`: "voice" syllables, "speech" a language of espeak-ng, "talk" whole utterances,
+        "recording" music of which passages without drums are taken, "stem" tracks that hold no drums at all.
     files : tuple of Path
         Sorted; empty for "speech".
     author, title, licence : str

@@ -13,6 +13,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from mix2midi.errors import OptionError
 from mix2midi.training.company.production import RATE_HZ, Audio, at_level
 from mix2midi.training.company.recipe import Source
 from mix2midi.training.company.score import Rng
@@ -28,6 +29,7 @@ _STEP_S = 1.0
 _MAX_ATTACKS_PER_S = 0.34
 _REACH_S = 6.0
 _MIN_PASSAGE_S = 12.0
+_SILENT = 1e-3
 
 
 def broadband_attacks(audio: Audio) -> NDArray[np.float32]:
@@ -105,6 +107,25 @@ def draw_passage(source: Source, duration_s: float, rng: Rng) -> tuple[Audio, Pa
         audio = read_mono(source.files[index], start_s + rng.uniform(0, stop_s - start_s - length_s), length_s)
         return at_level(audio, -20.0), source.files[index]
     return None
+
+
+def draw_stretch(source: Source, duration_s: float, rng: Rng) -> tuple[Audio, Path]:
+    """Up to `duration_s` of a track that is known to hold no drums, however hard it attacks, and its file.
+
+    Raises
+    ------
+    OptionError
+        The file cannot be read.
+    """
+    file = source.files[int(rng.integers(len(source.files)))]
+    try:
+        track = read_mono(file)
+    except (sf.LibsndfileError, RuntimeError) as error:
+        raise OptionError(f"{file}: cannot be read ({error}); take it out of {source.name}") from error
+    sounding = np.flatnonzero(np.abs(track) > _SILENT)
+    track = track[sounding[0] : sounding[-1] + 1] if len(sounding) else track
+    start = int(rng.uniform(0, max(1, len(track) - duration_s * RATE_HZ)))
+    return at_level(track[start : start + round(duration_s * RATE_HZ)], -20.0), file
 
 
 def filling(passage: Audio, n_samples: int, fade_s: float = 0.5) -> Audio:
