@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import correlate
 
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import OptionError
@@ -176,8 +177,40 @@ def test_effects_change_the_sound_and_not_the_time(name: str) -> None:
     assert processed.shape == audio.shape and np.isfinite(processed).all()
     assert not np.allclose(processed, audio)
     assert rms(processed) == pytest.approx(rms(audio), rel=1e-3)
-    if name != "noise":
+    if name not in ("noise", "scratches", "resampling", "codec"):
         assert np.abs(processed[:9990]).max() < 1e-4, "nothing sounds before it was played"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_codecs_and_low_rates_keep_length_and_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    audio = np.zeros(RATE_HZ + 77, dtype=np.float32)
+    for start in rng.integers(2000, RATE_HZ - 3000, 5):
+        thump = np.cumsum(rng.standard_normal(3000)) * np.exp(-np.arange(3000) / 300)  # little of it is high
+        audio[start : start + 3000] += 0.2 * thump / np.abs(thump).max()
+    for effect in (EFFECTS["codec"], EFFECTS["resampling"]):
+        processed = effect(np.random.default_rng(seed), audio)
+        assert processed.shape == audio.shape and processed.dtype == np.float32
+        alike = correlate(processed, audio, method="fft")
+        assert abs(int(np.argmax(alike)) - (len(audio) - 1)) <= 2
+        assert alike.max() > 0.7 * float(np.sum(audio**2)), "the hits are still there"
+
+
+def test_a_low_rate_leaves_nothing_above_half_of_it() -> None:
+    audio = np.random.default_rng(0).standard_normal(RATE_HZ).astype(np.float32) * 0.1
+    cutoffs_hz = []
+    for seed in range(20):
+        level = np.abs(np.fft.rfft(EFFECTS["resampling"](np.random.default_rng(seed), audio)))
+        cutoffs_hz.append(int(np.flatnonzero(level > 0.1 * np.median(level[:2000]))[-1]))
+    assert 5000 < min(cutoffs_hz) < 5700 and 15000 < max(cutoffs_hz) < 16500
+
+
+def test_scratches_are_few_short_and_softer_than_the_music() -> None:
+    time_s = np.arange(4 * RATE_HZ) / RATE_HZ
+    audio = (0.25 * np.sin(2 * np.pi * 220 * time_s)).astype(np.float32)
+    added = EFFECTS["scratches"](np.random.default_rng(1), audio) - audio
+    assert 0 < np.count_nonzero(np.abs(added) > 1e-7) < 0.1 * len(audio)
+    assert np.abs(added).max() < 0.25 * 10 ** (-14 / 20) * 2, "two may fall together"
 
 
 def test_unnamed_effects_are_off() -> None:

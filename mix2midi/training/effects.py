@@ -1,23 +1,42 @@
-"""What happens to drums between the stick and the record: room, equaliser, compressor, saturation, band limits, noise.
+"""What happens to drums between the stick and the listener: room, tone, dynamics, noise, old media, codecs.
 
-Filters are causal, so that no effect moves an onset to an earlier time. The equaliser is torchaudio's (the cookbook
-biquads of Robert Bristow-Johnson); rooms and compressors have no home there and are a few lines each.
+Filters are causal, so that no effect moves an onset to an earlier time; what codecs and low rates smear around it they
+smear as they do in users' files. The equaliser is torchaudio's (the cookbook biquads of Robert Bristow-Johnson),
+resampling is soxr's, codecs are FFmpeg's; rooms, compressors and scratches have no home there and are a few lines each.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import soxr
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
+from mix2midi.audio import read_audio
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import decibels_to_gain
 
+if TYPE_CHECKING:
+    from av import AudioStream
+
 Audio = NDArray[np.float32]
 Effect = Callable[[Generator, Audio], Audio]
+
+#: Rates of old samplers, telephones and small files.
+_LOW_RATES_HZ = (32000, 24000, 22050, 16000, 11025)
+#: Encoder, file ending, sampling rate, and lowest and highest bit rate of one channel; half of what a stereo file has.
+_CODECS = (
+    ("libmp3lame", "mp3", 44100, 32_000, 96_000),
+    ("aac", "m4a", 44100, 32_000, 80_000),
+    ("libopus", "opus", 48000, 20_000, 64_000),
+)
 
 
 def rms(audio: Audio) -> float:
@@ -80,7 +99,7 @@ def saturation(rng: Generator, audio: Audio) -> Audio:
 
 
 def band_limit(rng: Generator, audio: Audio) -> Audio:
-    """A low-pass as low-rate codecs and old media have it, sometimes a high-pass too."""
+    """A low-pass as old media have it, sometimes a high-pass too."""
     cutoff_hz = float(np.exp(rng.uniform(np.log(5000), np.log(17000))))
     limited = sosfilt(butter(int(rng.integers(2, 7)), cutoff_hz, fs=RATE_HZ, output="sos"), audio)
     if rng.random() < 0.3:
@@ -97,6 +116,55 @@ def noise(rng: Generator, audio: Audio) -> Audio:
     return audio + hiss * np.float32(level / rms(hiss))
 
 
+def scratches(rng: Generator, audio: Audio) -> Audio:
+    """Clicks of an old record, 15 to 45 dB below the loudest sample: up to fifteen a second, each of its own tone."""
+    count = 1 + int(rng.poisson(float(rng.uniform(1.0, 15.0)) * len(audio) / RATE_HZ))
+    clicks = np.zeros(len(audio), dtype=np.float32)
+    loudest = float(np.abs(audio).max()) + 1e-9
+    for start in rng.integers(0, len(audio), count):
+        length = int(rng.uniform(0.0002, 0.003) * RATE_HZ)
+        click = rng.standard_normal(length) * np.exp(-5.0 * np.arange(length) / length)
+        gain = loudest * float(decibels_to_gain(-rng.uniform(15, 45)))
+        room_left = len(audio) - int(start)
+        clicks[start : start + length] += (gain * click / np.abs(click).max()).astype(np.float32)[:room_left]
+    return audio + clicks
+
+
+def resampling(rng: Generator, audio: Audio) -> Audio:
+    """A lower sampling rate and back, as small files and old samplers have: nothing is left above half of it."""
+    rate_hz = int(rng.choice(_LOW_RATES_HZ))
+    low = soxr.resample(audio, RATE_HZ, rate_hz)
+    return _at_length(soxr.resample(low, rate_hz, RATE_HZ), len(audio))
+
+
+def codec(rng: Generator, audio: Audio) -> Audio:
+    """Mp3, AAC or Opus at a low or middling bit rate, read back as users' files are."""
+    encoder, ending, rate_hz, lowest_bps, highest_bps = _CODECS[int(rng.integers(len(_CODECS)))]
+    bit_rate_bps = round(float(np.exp(rng.uniform(np.log(lowest_bps), np.log(highest_bps)))))
+    with tempfile.TemporaryDirectory(prefix="mix2midi-") as folder:
+        path = Path(folder) / f"slice.{ending}"
+        _encode(soxr.resample(audio, RATE_HZ, rate_hz), path, encoder, rate_hz, bit_rate_bps)
+        return _at_length(read_audio(path, RATE_HZ, mono=True)[0], len(audio))
+
+
+def _encode(audio: Audio, path: Path, encoder: str, rate_hz: int, bit_rate_bps: int) -> None:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = cast("AudioStream", container.add_stream(encoder, rate=rate_hz, layout="mono"))
+        stream.bit_rate = bit_rate_bps
+        samples = np.clip(np.rint(audio * 32767.0), -32768, 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _at_length(audio: Audio, length: int) -> Audio:
+    """Padded or cut at the end: rates that do not divide and blocks of codecs change the length by a little."""
+    return np.pad(audio[:length], (0, max(0, length - len(audio)))).astype(np.float32, copy=False)
+
+
 EFFECTS: dict[str, Effect] = {
     "room": room,
     "equaliser": equaliser,
@@ -104,6 +172,9 @@ EFFECTS: dict[str, Effect] = {
     "saturation": saturation,
     "band_limit": band_limit,
     "noise": noise,
+    "scratches": scratches,
+    "resampling": resampling,
+    "codec": codec,
 }
 
 
