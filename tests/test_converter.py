@@ -171,7 +171,7 @@ def test_full_gpu_is_a_device_error(song: Path, converter: Converter, monkeypatc
     def run_out(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    monkeypatch.setattr(converter.transcriber._network, "paint", run_out)
+    monkeypatch.setattr(converter.transcriber._painter.network, "read", run_out)
     with pytest.raises(DeviceError, match="memory"):
         converter.convert(song)
 

@@ -28,8 +28,8 @@ def clicks(duration_s: float, seed: int = 0) -> np.ndarray:
     return audio.astype(np.float32)
 
 
-def paint(audio: np.ndarray, chunk_s: float) -> HeatMap:
-    return Transcriber(Weights(tiny_network()), chunk_s=chunk_s).heat_map(audio)
+def paint(audio: np.ndarray, chunk_s: float, window_s: float = 30.0) -> HeatMap:
+    return Transcriber(Weights(tiny_network()), chunk_s=chunk_s, window_s=window_s).heat_map(audio)
 
 
 #: Between neighbours below 1 in half precision, which heat maps are kept in, and the rounding of sums before it.
@@ -37,13 +37,26 @@ STEP = 2.0**-11 + 1e-4
 
 
 @settings(max_examples=8, deadline=None)
-@given(chunk_s=st.floats(0.05, 3.0), duration_s=st.floats(0.3, 2.5))
-def test_chunk_size_does_not_matter(chunk_s: float, duration_s: float) -> None:
+@given(chunk_s=st.floats(0.05, 3.0), window_s=st.floats(0.05, 3.0), duration_s=st.floats(0.3, 2.5))
+def test_chunk_size_does_not_matter(chunk_s: float, window_s: float, duration_s: float) -> None:
     audio = clicks(duration_s)
-    whole, chunked = paint(audio, 10.0), paint(audio, chunk_s)
+    whole, chunked = paint(audio, 10.0), paint(audio, chunk_s, window_s)
     np.testing.assert_allclose(chunked.onset, whole.onset, atol=STEP)
     np.testing.assert_allclose(chunked.velocity, whole.velocity, atol=STEP)
     np.testing.assert_allclose(chunked.family_onset, whole.family_onset, atol=STEP)
+
+
+def test_pieces_are_what_the_network_makes_of_the_whole() -> None:
+    network, samples = tiny_network().eval(), 300 * TINY.hop_length
+    audio = clicks(samples / RATE_HZ)
+    edge = TINY.context_samples + TINY.margin_frames * TINY.hop_length
+    gain = reference_gain([window_levels_db(audio, RATE_HZ)])
+    with torch.inference_mode():
+        logits, velocity = network(torch.from_numpy(np.pad(audio * np.float32(gain), edge))[None])
+    inside = slice(TINY.margin_frames, TINY.margin_frames + 300)
+    heat_map = paint(audio, 0.3, 0.5)
+    np.testing.assert_allclose(heat_map.onset[:, :300], torch.sigmoid(logits)[0, : len(TINY.pieces), inside], atol=STEP)
+    np.testing.assert_allclose(heat_map.velocity[:, :300], velocity[0, :, inside], atol=STEP)
 
 
 def test_notes_do_not_depend_on_chunks_or_threads() -> None:
@@ -53,7 +66,7 @@ def test_notes_do_not_depend_on_chunks_or_threads() -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        again = pick_notes(paint(audio, 0.4))
+        again = pick_notes(paint(audio, 0.4, 0.6))
     finally:
         torch.set_num_threads(threads)
     assert [(n.note, n.velocity) for n in again] == [(n.note, n.velocity) for n in notes]

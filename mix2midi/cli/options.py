@@ -140,7 +140,7 @@ SeparatorName = Annotated[
     typer.Option(
         "--separator",
         metavar="NAME",
-        help="auto, htdemucs, htdemucs_ft, umxhq, umxl, none, or a folder with an open-unmix.",
+        help="auto, htdemucs, htdemucs_ft, umxhq, umxl, builtin, none, or a folder with an open-unmix.",
         rich_help_panel=MODELS,
     ),
 ]

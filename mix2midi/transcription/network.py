@@ -5,7 +5,7 @@ frames) says *which drum*. Both meet in a dilated residual trunk at the slow rat
 return to the fast rate by sub-pixel upsampling. The layout follows a trial of this project; dilated trunks over
 spectrograms are known from TCN beat trackers (Davies and Böck, 2019), sub-pixel upsampling from Shi et al., 2016.
 
-Nothing in it looks at the song as a whole, so a song can be computed in chunks that overlap by `margin_frames`.
+Nothing in it looks at the song as a whole, so a song can be computed in pieces that overlap, see `painting`.
 """
 
 from __future__ import annotations
@@ -90,11 +90,22 @@ class NetworkConfig:
         return self.slow_window // 2
 
     @property
+    def stem_margin_frames(self) -> int:
+        """Frames on either side that influence what the stems make of a frame, a multiple of `slow_stride`."""
+        return self.slow_stride * max(len(self.slow_stem), -(-len(self.fast_stem) // self.slow_stride))
+
+    @property
+    def trunk_margin_frames(self) -> int:
+        """Frames of the stems on either side that influence a frame of the heat map, a multiple of `slow_stride`.
+
+        Half the receptive field of the trunk, and of the head.
+        """
+        return self.slow_stride * (sum(self.dilations) + 1)
+
+    @property
     def margin_frames(self) -> int:
-        """Frames on either side of a chunk that its neighbours influence: half the receptive field, rounded up."""
-        slow = sum(self.dilations) + len(self.slow_stem) + 1
-        fast = len(self.fast_stem) + 3
-        return self.slow_stride * (slow + fast)
+        """Frames on either side of a piece of audio that influence each other: half the receptive field, rounded up."""
+        return self.stem_margin_frames + self.trunk_margin_frames
 
 
 class LogBands(nn.Module):
@@ -256,20 +267,37 @@ class DrumNetwork(nn.Module):
         velocity : Tensor [shape=(batch, pieces, frames)]
             Strength, 0 to 1.
         """
-        return self.paint(*self.features(audio))
+        return self.read(*self.stems(*self.features(audio)))
 
-    def paint(self, fast_bands: Tensor, slow_bands: Tensor) -> tuple[Tensor, Tensor]:
-        """The same from features, see `features`."""
+    def stems(self, fast_bands: Tensor, slow_bands: Tensor) -> tuple[Tensor, Tensor]:
+        """What frames hold by themselves.
+
+        Parameters
+        ----------
+        fast_bands, slow_bands : Tensor
+            See `features`.
+
+        Returns
+        -------
+        x : Tensor [shape=(batch, trunk channels, slow frames)]
+            What the trunk goes on from.
+        fast : Tensor [shape=(batch, fast channels, frames)]
+        """
         fast = self.fast_stem(fast_bands)
         slow = self.slow_stem(slow_bands)
         batch, channels, frames = fast.shape
         stride = self.config.slow_stride
         # [batch, channel, frame] -> [batch, channel * stride, slow frame]
         folded = fast.reshape(batch, channels, frames // stride, stride).transpose(2, 3).flatten(1, 2)
-        x = self.trunk(self.entrance(torch.cat([folded, slow], dim=1)))
-        x = self.exit(x)
+        return self.entrance(torch.cat([folded, slow], dim=1)), fast
+
+    def read(self, x: Tensor, fast: Tensor) -> tuple[Tensor, Tensor]:
+        """Heat map of what `stems` gives, as `forward` returns it."""
+        batch, _, slow_frames = x.shape
+        stride = self.config.slow_stride
+        x = self.exit(self.trunk(x))
         # [batch, channel * stride, slow frame] -> [batch, channel, frame]
-        x = x.reshape(batch, -1, stride, frames // stride).transpose(2, 3).flatten(2, 3)
+        x = x.reshape(batch, -1, stride, slow_frames).transpose(2, 3).flatten(2, 3)
         x = self.head(torch.cat([x, fast], dim=1))
         return self.onset(x), torch.sigmoid(self.velocity(x))
 

@@ -1,4 +1,4 @@
-"""Audio to heat map: the song is streamed through the network in overlapping chunks."""
+"""Audio to heat map: the song is brought to its level and streamed through the network."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ from mix2midi.transcription.weights import Weights, load_weights
 
 if TYPE_CHECKING:
     from mix2midi.transcription.network import NetworkConfig
+    from mix2midi.transcription.painting import PaintedRows
 
-#: Seconds of audio that pass through the network at once. The notes do not depend on it, memory does.
-CHUNK_S = 12.0
+#: Seconds of audio that pass at once through the stems of the network, and through its trunk, see `painting`.
+CHUNK_S, WINDOW_S = 12.0, 60.0
+_BLOCK_S = 10.0  # how often progress is told
 _LEVEL_SHARE = 0.1  # part of the progress that the first pass, which measures the level, takes
 
 
@@ -34,8 +36,8 @@ class Transcriber:
         Networks and pickings, see `mix2midi.transcription.weights.load_weights`.
     device : str
         A device that torch knows: ``"cpu"``, ``"cuda"``, ``"mps"``.
-    chunk_s : float
-        Seconds of audio that pass through the network at once.
+    chunk_s, window_s : float
+        Seconds of audio that pass through the network at once, see `mix2midi.transcription.painting.StreamPainter`.
 
     Attributes
     ----------
@@ -43,16 +45,16 @@ class Transcriber:
         How peaks of its heat maps become notes, for each of `mix2midi.transcription.peaks.VIEWS`.
     """
 
-    def __init__(self, weights: Weights, device: str = "cpu", chunk_s: float = CHUNK_S) -> None:
+    def __init__(
+        self, weights: Weights, device: str = "cpu", chunk_s: float = CHUNK_S, window_s: float = WINDOW_S
+    ) -> None:
         from mix2midi.transcription.network import fuse_norms
+        from mix2midi.transcription.painting import StreamPainter
 
         self.device = device
         self.config: NetworkConfig = weights.network.config
         self.pickings = {view: Picking.from_dict(weights.pickings.get(view, {})) for view in VIEWS}
-        stride = self.config.slow_stride
-        frames = round(chunk_s * self.config.rate_hz / self.config.hop_length)
-        self._chunk_frames = max(1, frames // stride) * stride
-        self._network = fuse_norms(weights.network).to(device)
+        self._painter = StreamPainter(fuse_norms(weights.network).to(device), device, chunk_s, window_s)
         self._refinement = weights.refinement
 
     @classmethod
@@ -103,14 +105,12 @@ class Transcriber:
         velocity = np.zeros((velocity_rows, frames), dtype=np.float16)
         loudness_db = np.zeros((len(self.config.families), frames), dtype=np.float16)
         start = 0
-        for chunk in self._chunks(source, frames):
-            chunk_onset, chunk_velocity, chunk_loudness_db = self._paint(chunk * np.float32(gain))
-            stop = min(start + self._chunk_frames, frames)
-            onset[:, start:stop] = chunk_onset[:, : stop - start]
-            velocity[:, start:stop] = chunk_velocity[:, : stop - start]
-            loudness_db[:, start:stop] = chunk_loudness_db[:, : stop - start]
-            start = stop
-            report(_LEVEL_SHARE + (1.0 - _LEVEL_SHARE) * start / frames)
+        for rows in self._rows(source, gain, samples, report):
+            inside = slice(start, start + rows.frames)
+            onset[:, inside] = rows.onset[:, : frames - start]
+            velocity[:, inside] = rows.velocity[:, : frames - start]
+            loudness_db[:, inside] = rows.loudness_db[:, : frames - start]
+            start += rows.frames
         pieces = len(self.config.pieces)
         painted = HeatMap(
             onset[:pieces],
@@ -134,35 +134,20 @@ class Transcriber:
             report(_LEVEL_SHARE * min(1.0, samples / expected))
         return reference_gain(levels), samples
 
-    def _chunks(self, source: AudioSource, frames: int) -> Iterator[NDArray[np.float32]]:
-        """Consecutive chunks with the samples that their frames and margins see; silence surrounds the song."""
-        edge = self.config.margin_frames * self.hop_length + self.config.context_samples
-        step = self._chunk_frames * self.hop_length
-        wanted = step + 2 * edge
-        held = np.zeros(edge, dtype=np.float32)
-        remaining = -(-frames // self._chunk_frames)
-        for block in source.blocks(self.rate_hz, mono=True):
-            held = np.concatenate([held, block[0]])
-            while len(held) >= wanted and remaining:
-                yield held[:wanted]
-                held = held[step:]
-                remaining -= 1
-        for _ in range(remaining):
-            yield np.pad(held[:wanted], (0, max(0, wanted - len(held))))
-            held = held[step:]
-
-    def _paint(self, chunk: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Onsets, velocities and loudness of one chunk without its margins."""
+    def _rows(
+        self, source: AudioSource, gain: float, samples: int, report: Callable[[float], None]
+    ) -> Iterator[PaintedRows]:
+        """The heat map piece by piece."""
         import torch
 
-        from mix2midi.transcription.velocity import family_loudness_db
+        def blocks() -> Iterator[NDArray[np.float32]]:
+            done = 0
+            for block in source.blocks(self.rate_hz, mono=True, block_s=_BLOCK_S):
+                yield block[0] * np.float32(gain)
+                done += block.shape[1]
+                report(_LEVEL_SHARE + (1.0 - _LEVEL_SHARE) * done / samples)
 
-        inside = slice(self.config.margin_frames, self.config.margin_frames + self._chunk_frames)
         try:
-            with torch.inference_mode():
-                bands = self._network.features(torch.from_numpy(chunk).to(self.device)[None])
-                logits, velocity = self._network.paint(*bands)
-                rows = (torch.sigmoid(logits), velocity, family_loudness_db(self.config, bands[0]))
+            yield from self._painter.paint(blocks(), samples // self.hop_length + 1)
         except torch.OutOfMemoryError as error:
             raise DeviceError(f"{self.device}: out of memory; use --device cpu") from error
-        return tuple(row[0, :, inside].cpu().numpy() for row in rows)
