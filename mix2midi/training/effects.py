@@ -2,16 +2,14 @@
 
 Filters are causal, so that no effect moves an onset to an earlier time; what codecs and low rates smear around it they
 smear as they do in users' files. The equaliser is torchaudio's (the cookbook biquads of Robert Bristow-Johnson),
-resampling is soxr's, codecs are FFmpeg's; rooms, compressors and scratches have no home there and are a few lines each.
+resampling is soxr's; rooms, compressors and scratches have no home there and are a few lines each.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import soxr
@@ -20,23 +18,15 @@ from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, lfilter, sosfilt
 
 from mix2midi.audio import read_audio
+from mix2midi.training.codecs import CODECS, encode
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import decibels_to_gain
-
-if TYPE_CHECKING:
-    from av import AudioStream
 
 Audio = NDArray[np.float32]
 Effect = Callable[[Generator, Audio], Audio]
 
 #: Rates of old samplers, telephones and small files.
 _LOW_RATES_HZ = (32000, 24000, 22050, 16000, 11025)
-#: Encoder, file ending, sampling rate, and lowest and highest bit rate of one channel; half of what a stereo file has.
-_CODECS = (
-    ("libmp3lame", "mp3", 44100, 32_000, 96_000),
-    ("aac", "m4a", 44100, 32_000, 80_000),
-    ("libopus", "opus", 48000, 20_000, 64_000),
-)
 
 
 def rms(audio: Audio) -> float:
@@ -139,25 +129,12 @@ def resampling(rng: Generator, audio: Audio) -> Audio:
 
 def codec(rng: Generator, audio: Audio) -> Audio:
     """Mp3, AAC or Opus at a low or middling bit rate, read back as users' files are."""
-    encoder, ending, rate_hz, lowest_bps, highest_bps = _CODECS[int(rng.integers(len(_CODECS)))]
-    bit_rate_bps = round(float(np.exp(rng.uniform(np.log(lowest_bps), np.log(highest_bps)))))
+    kind = list(CODECS.values())[int(rng.integers(len(CODECS)))]
+    bit_rate_bps = round(float(np.exp(rng.uniform(np.log(kind.lowest_bps), np.log(kind.highest_bps)))))
     with tempfile.TemporaryDirectory(prefix="mix2midi-") as folder:
-        path = Path(folder) / f"slice.{ending}"
-        _encode(soxr.resample(audio, RATE_HZ, rate_hz), path, encoder, rate_hz, bit_rate_bps)
+        path = Path(folder) / f"slice{kind.suffix}"
+        encode(audio, RATE_HZ, path, kind, bit_rate_bps)
         return _at_length(read_audio(path, RATE_HZ, mono=True)[0], len(audio))
-
-
-def _encode(audio: Audio, path: Path, encoder: str, rate_hz: int, bit_rate_bps: int) -> None:
-    import av
-
-    with av.open(str(path), "w") as container:
-        stream = cast("AudioStream", container.add_stream(encoder, rate=rate_hz, layout="mono"))
-        stream.bit_rate = bit_rate_bps
-        samples = np.clip(np.rint(audio * 32767.0), -32768, 32767).astype(np.int16)
-        frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = rate_hz, 0, Fraction(1, rate_hz)
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
 
 
 def _at_length(audio: Audio, length: int) -> Audio:
