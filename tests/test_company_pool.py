@@ -13,6 +13,7 @@ from mix2midi.training.company.clips import KINDS, render_clip
 from mix2midi.training.company.credits import credits_table
 from mix2midi.training.company.pool import faults_of, read_index, render_company
 from mix2midi.training.company.recipe import Recipe, read_recipe
+from mix2midi.transcription import HeatMap, Transcriber
 from tests.company import RATE_HZ, rng
 
 RECIPE_TEXT = """
@@ -117,6 +118,37 @@ def test_the_command_reports_and_fails_with_one_line(
     assert main([str(tmp_path / "none.yaml"), str(tmp_path / "pool")]) == 1
     error = capsys.readouterr().err
     assert "none.yaml" in error and error.count("\n") == 1
+
+
+def test_the_command_sieves_recordings_in_which_drums_are_heard(
+    recipe_path: Path,
+    sources_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = []
+
+    class HearsDrumsEverywhere:
+        def heat_map(self, audio: np.ndarray) -> HeatMap:
+            heard.append(len(audio))
+            rows = np.zeros((5, len(audio) // 441), np.float32)
+            rows[1, ::20] = 1.0
+            return HeatMap(rows, rows, rows, rows, 441, RATE_HZ)
+
+    monkeypatch.setattr(Transcriber, "load", HearsDrumsEverywhere)
+    recipe = tmp_path / "recipe.yaml"
+    kinds_line = next(line for line in RECIPE_TEXT.splitlines() if line.startswith("kinds"))
+    recipe.write_text(RECIPE_TEXT.replace(kinds_line, "kinds: {song: 1, recording: 1}"))
+    arguments = [str(recipe), str(tmp_path / "pool"), "--minutes", "0.5", "--sources", str(sources_dir)]
+    assert main(arguments) == 0
+    kinds = [entry.kind for entry in read_index(tmp_path / "pool")]
+    assert "recording" in kinds and not heard
+    assert main([*arguments, "--sieve", "0.25"]) == 0
+    left = [entry.kind for entry in read_index(tmp_path / "pool")]
+    assert left == [kind for kind in kinds if kind != "recording"]
+    assert len(heard) == kinds.count("recording")
+    assert f"{len(left)} clips" in capsys.readouterr().out
 
 
 def test_credits_name_every_source_and_piece(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
