@@ -80,6 +80,14 @@ def test_a_constant_tempo_that_is_given_is_written_to_the_letter():
     assert arranged.tempo_map.tempo_bpm == pytest.approx(112.0, rel=1e-6)
 
 
+def test_a_constant_tempo_says_nothing_about_where_the_song_has_its_beats():
+    project = ArrangeOptions(tempo="constant", beats=BeatOptions(tempo_bpm=150.0), quantize=QuantizeOptions("1/16"))
+    arranged = arrange(rock(), 19.0, project)
+    assert arranged.notes == arrange(rock(), 19.0, ArrangeOptions(quantize=QuantizeOptions("1/16"))).notes
+    assert arranged.beats.tempo_bpm == pytest.approx(110.0, rel=0.01)
+    assert arrange([], 3.0, project).beats.tempo_bpm == pytest.approx(150.0), "but where there is nothing to hear"
+
+
 def test_no_notes_get_an_even_grid():
     arranged = arrange([], 3.0, ArrangeOptions(quantize=QuantizeOptions()))
     assert arranged.notes == []

@@ -299,7 +299,7 @@ def test_full_gpu(tmp_path: Path, options: list[str], monkeypatch: pytest.Monkey
         raise torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate 2.00 GiB")
 
     song = write_song(tmp_path / "song.wav")
-    monkeypatch.setattr("mix2midi.transcription.network.DrumNetwork.paint", run_out)
+    monkeypatch.setattr("mix2midi.transcription.network.DrumNetwork.read", run_out)
     one_line(run(song, *options), song, "memory")
     assert files_in(tmp_path) == ["song.wav"]
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix2midi.errors import Mix2MidiError, OptionError, OutputError
+from mix2midi.files import PROGRAM
 from mix2midi.pipeline import Conversion, Converter, Failure, Skipped, plan_jobs, run_jobs
 from mix2midi.transcription import Transcriber
 from tests.songs import files_in, write_song
@@ -63,9 +64,19 @@ def test_same_name_in_one_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_saved_stems_are_no_songs(tmp_path: Path) -> None:
-    touch(tmp_path, "a.wav", "a.drums.wav", "lone.drums.wav")
-    assert sorted(Path(song).name for song in planned([tmp_path])) == ["a.wav", "lone.drums.wav"]
+    touch(tmp_path, "a.wav", "b.wav", "b.drums.wav", "midi/a.drums.wav")
+    for name in ("a.drums.wav", "a.wav.drums.wav", "midi/a.drums.wav"):
+        (tmp_path / name).write_bytes(b"RIFF" + PROGRAM.encode())
+    found = sorted(str(Path(song).relative_to(tmp_path)) for song in planned([tmp_path]))
+    assert found == ["a.wav", "b.drums.wav", "b.wav"], "what somebody else called so is a song"
     assert list(planned([tmp_path / "a.drums.wav"])) == [str(tmp_path / "a.drums.wav")], "unless one is named"
+
+
+def test_no_result_replaces_a_song(tmp_path: Path) -> None:
+    a, stem = touch(tmp_path, "a.wav", "a.drums.wav")
+    with pytest.raises(OptionError, match=r"a\.drums\.wav: is a song to convert and would be replaced"):
+        plan_jobs([a, stem], None, ["stem"])
+    assert len(plan_jobs([a, stem])[0]) == 2
 
 
 def test_one_file_for_one_song(tmp_path: Path) -> None:

@@ -84,6 +84,26 @@ def test_every_command_has_help(name: str) -> None:
     assert "Usage:" in page.stdout
 
 
+def test_an_empty_word_is_not_the_current_folder() -> None:
+    result = run("", "--stem-only")
+    assert result.exit_code == 2
+    one_line(result, "a word is empty")
+
+
+def test_a_group_without_a_command_is_its_help() -> None:
+    result = run("kits")
+    assert result.exit_code == 2
+    assert "Commands:\n" in result.stdout and result.stderr == ""
+
+
+def test_paths_that_the_system_refuses_are_one_line(tmp_path: Path, stem_options: list[str], song: Path) -> None:
+    long = "x" * 300 + ".wav"
+    one_line(run(tmp_path / long, *stem_options), long, "too long")
+    one_line(run(song, "-o", tmp_path / ("y" * 300), *stem_options), "too long")
+    assert run(song, tmp_path / long, *stem_options).exit_code == 1
+    assert song.with_suffix(".mid").is_file(), "the others are converted"
+
+
 def test_version() -> None:
     assert run("--version").stdout == f"mix2midi {__version__}\n"
 

@@ -109,6 +109,16 @@ def test_given_tempo_is_kept_and_moves_no_note(song: Path, converter: Converter)
     assert given_.transcription.notes == guessed.transcription.notes
 
 
+def test_what_time_asked_for_cannot_be_had_is_said(tmp_path: Path, converter: Converter) -> None:
+    song = write_song(tmp_path / "song.wav", hits(8.0))
+    bar_s = converter.convert(song).transcription.beats[0].time_s
+    assert converter.convert(song, midi=MidiOptions(downbeat_s=bar_s)).remarks == ()
+    (remark,) = converter.convert(song, midi=MidiOptions(downbeat_s=bar_s + 0.17)).remarks
+    assert "where a bar was to begin; the nearest begins at" in remark
+    (remark,) = converter.convert(song, midi=MidiOptions(tempo="constant", quantize="1/16")).remarks
+    assert "--tempo map" in remark
+
+
 @pytest.mark.parametrize("level", [0.0, 1e-6])
 def test_silence_is_an_empty_midi_and_a_word(level: float, tmp_path: Path, converter: Converter) -> None:
     song = write_song(tmp_path / "still.flac", np.full((2, RATE_HZ), level, dtype=np.float32))
@@ -148,13 +158,13 @@ def test_unknown_separator_is_refused(song: Path, tiny_weights: Path) -> None:
 
 
 def test_downbeat_beyond_the_end_is_refused_before_work(song: Path, converter: Converter) -> None:
-    with pytest.raises(OptionError, match=r"ends at 1\.5 s, before the downbeat at 9 s"):
+    with pytest.raises(AudioError, match=r"ends at 1\.5 s, before the downbeat at 9 s"):
         converter.convert(song, midi=MidiOptions(downbeat_s=9.0))
     assert "transcriber" not in vars(converter), "no model was loaded for it"
 
 
 def test_picture_beyond_the_end_is_refused(song: Path, converter: Converter) -> None:
-    with pytest.raises(OptionError, match=r"ends at 1\.5 s"):
+    with pytest.raises(AudioError, match=r"ends at 1\.5 s"):
         converter.convert(song, Outputs(plot=song.with_suffix(".png")), picture=Picture(range_s=(20.0, 30.0)))
 
 

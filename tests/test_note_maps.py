@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from mix2midi.drums import PIECES
-from mix2midi.errors import OptionError
+from mix2midi.errors import NoteMapError, OptionError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.postprocess import MidiLayout, load_note_map, note_map_names, read_midi_notes, write_midi
 from mix2midi.postprocess.note_maps import NEAREST
@@ -40,19 +40,19 @@ def test_library_maps_are_those_of_the_measured_table(shared_dir, name):
         if figure:
             assert note_map.note(piece.note) == figure
         else:
-            with pytest.raises(OptionError, match=f"has no {piece.label}; the nearest it has is"):
+            with pytest.raises(OptionError, match=f"has no {piece.label} .the nearest it has is"):
                 note_map.note(piece.note)
 
 
 def test_a_missing_drum_is_named_with_the_nearest_and_no_file_is_written(tmp_path):
     notes = [DrumNote(0.0, 36, 90), DrumNote(1.0, 56, 90)]
-    with pytest.raises(OptionError, match="EZdrummer 3 has no cowbell; the nearest it has is ride bell, 53"):
+    with pytest.raises(OptionError, match="EZdrummer 3 has no cowbell .the nearest it has is ride bell, 53."):
         write_midi(Transcription(notes, 2.0), tmp_path / "song.mid", note_map=load_note_map("ezdrummer-3"))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_drum_that_is_none_of_ours_has_no_nearest():
-    with pytest.raises(OptionError, match="has no note 70, and nothing like it"):
+    with pytest.raises(OptionError, match="has no note 70 .and nothing like it."):
         load_note_map("gm").note(70)
 
 
@@ -78,9 +78,18 @@ def test_two_drums_on_one_note_never_overlap_even_in_two_tracks(tmp_path):
 
 
 def test_a_map_of_ones_own(tmp_path):
-    (tmp_path / "my kit.yaml").write_text("name: Mine\nnotes:\n  kick: 0\n  snare: 127\n")
+    (tmp_path / "my kit.yaml").write_text("name: Mine\nnotes:\n  kick: 0\n  snare: 127\n  ride: 051\n")
     note_map = load_note_map(str(tmp_path / "my kit.yaml"))
     assert (note_map.name, note_map.note(36), note_map.note(40), note_map.verified) == ("Mine", 0, 127, False)
+    assert note_map.note(51) == 51, "and not 41, as YAML's own numbers have it"
+
+
+def test_all_drums_that_a_map_lacks_are_named_at_once(tmp_path):
+    (tmp_path / "two.yaml").write_text("name:\nnotes: {kick: 36, snare: 38}\n")
+    notes = [DrumNote(float(n), note, 90) for n, note in enumerate((36, 38, 42, 49, 42))]
+    with pytest.raises(NoteMapError, match=r"two has no closed hi-hat .*, crash .*: put them into") as caught:
+        write_midi(Transcription(notes, 6.0), tmp_path / "song.mid", note_map=load_note_map(str(tmp_path / "two.yaml")))
+    assert str(caught.value).count("closed hi-hat") == 1 and not (tmp_path / "song.mid").exists()
 
 
 @pytest.mark.parametrize(
@@ -91,9 +100,12 @@ def test_a_map_of_ones_own(tmp_path):
         ("notes: 36", "not a note map"),
         ("notes: {kick: [}", "cannot be read as a note map"),
         ("notes: {kik: 36}", "kik is no drum; drums are kick, snare"),
-        ("notes: {kick: 128}", "kick: 128 is no MIDI note"),
+        ("notes: {kick: 128}", "kick: '128' is no MIDI note"),
         ("notes: {kick: C1}", "kick: 'C1' is no MIDI note"),
-        ("notes: {kick: true}", "kick: True is no MIDI note"),
+        ("notes: {kick: true}", "kick: 'true' is no MIDI note"),
+        ("notes: {}", "not a note map"),
+        ("notes: {kick: 2024-99-99}", "kick: '2024-99-99' is no MIDI note"),
+        ("[" * 5000, "cannot be read as a note map"),
     ],
 )
 def test_a_file_that_is_no_map_is_refused_by_name(tmp_path, content, message):

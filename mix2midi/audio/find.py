@@ -38,12 +38,19 @@ def find_audio(paths: Sequence[Path | str]) -> list[Path]:
     Raises
     ------
     AudioError
-        If a folder holds no audio.
+        If a folder holds no audio, or a path cannot be looked at.
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        found.update(dict.fromkeys(_songs_in(path) if path.is_dir() else [path]))
+        found.update(dict.fromkeys(_songs_in(path) if _is_folder(path) else [path]))
     return list(found)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a folder above it is closed to this user, or the name is too long
+        raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def _songs_in(folder: Path) -> list[Path]:

@@ -55,6 +55,8 @@ class CommandGroup(TyperGroup):
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
         """Fall back to the default command where the first word names none."""
+        if "" in args:  # as a folder it would mean the current one
+            raise typer.BadParameter("a word is empty; is a variable of the shell not set?")
         if not args:
             args = ["--help"]
         elif args[0] not in (*self.list_commands(ctx), *_OWN_OPTIONS):
@@ -97,9 +99,16 @@ class CommandGroup(TyperGroup):
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
+            if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its message is its help
+                typer.echo(error.format_message())
+                sys.exit(2)
             fail(f"{error.format_message()} (see mix2midi --help)", code=2)
         except Mix2MidiError as error:
             fail(str(error))
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except MemoryError:
             fail("out of memory; close other programs and try again")
         if code == INTERRUPTED:

@@ -13,7 +13,7 @@ from mix2midi.audio import find_audio
 from mix2midi.errors import Mix2MidiError, ModelError, NoteMapError, OptionError, OutputError
 from mix2midi.pipeline.converter import Conversion, Converter, OnStage
 from mix2midi.pipeline.midi_options import MidiOptions
-from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs, Picture
+from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs, Picture, is_own
 
 log = logging.getLogger(__name__)
 
@@ -91,9 +91,11 @@ def plan_jobs(
     OutputError
         The output folder does not exist.
     OptionError
-        One output file is named for several songs; two songs of the same name go to the same folder.
+        One output file is named for several songs; two songs of the same name go to the same folder; a result would
+        replace one of the songs.
     """
     found, failures = _find_songs(inputs)
+    is_folder = output is not None and output.is_dir()
     if output is None:
         targets = [song.with_suffix(".mid") for song, _ in found]
     elif output.is_dir():
@@ -101,11 +103,11 @@ def plan_jobs(
     else:
         targets = [_single_target(output, len(found) + len(failures))] * len(found)
     songs = [song for song, _ in found]
-    keeps_folders = output is not None and output.is_dir()
     jobs = [
-        Job(song, Outputs.beside(midi, extras), midi.parent if keeps_folders else None)
+        Job(song, Outputs.beside(midi, extras), midi.parent if is_folder else None)
         for song, midi in zip(songs, _distinct(songs, targets), strict=True)
     ]
+    _check_songs_stay(jobs)
     return jobs, failures
 
 
@@ -147,7 +149,7 @@ def run_jobs(
         What is wrong with models and options is wrong for every song.
     """
     for job in jobs:
-        files = tuple(job.outputs.paths())
+        files = tuple(job.outputs.paths() if converter.separates else job.outputs.without_stem().paths())
         if skip_existing and all(path.exists() for path in files):
             yield Skipped(job.song, files)
             continue
@@ -178,19 +180,15 @@ def _find_songs(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[F
         except Mix2MidiError as error:
             failures.append(Failure(path, error))
             continue
-        for song in _without_saved_stems(songs) if path.is_dir() else songs:
+        for song in filter(_is_song, songs) if path.is_dir() else songs:
             inner = song.relative_to(path) if path.is_dir() else Path(song.name)
             found.setdefault(os.path.realpath(song), (song, inner))
     return list(found.values()), failures
 
 
-def _without_saved_stems(songs: Sequence[Path]) -> Iterator[Path]:
-    """Leave out what `--save-stem` wrote beside its song in an earlier run over the same folder."""
-    bases = {song.with_suffix("") for song in songs}
-    for song in songs:
-        base = song.with_name(song.name.removesuffix(EXTRA_SUFFIXES["stem"]))
-        if base == song or base not in bases:
-            yield song
+def _is_song(path: Path) -> bool:
+    """False for what `--save-stem` wrote in an earlier run over the same folder."""
+    return not (path.name.endswith(EXTRA_SUFFIXES["stem"]) and is_own(path))
 
 
 def _single_target(output: Path, count: int) -> Path:
@@ -226,6 +224,14 @@ def _check_distinct(songs: Sequence[Path], targets: Sequence[Path]) -> None:
         other = seen.setdefault(os.path.normcase(target), song)
         if other is not song:
             raise OptionError(f"{other} and {song} would both become {target}; convert them into different folders")
+
+
+def _check_songs_stay(jobs: Sequence[Job]) -> None:
+    songs = {os.path.realpath(job.song) for job in jobs}
+    for job in jobs:
+        replaced = next((path for path in job.outputs.paths() if os.path.realpath(path) in songs), None)
+        if replaced is not None:
+            raise OptionError(f"{replaced}: is a song to convert and would be replaced; write elsewhere with -o")
 
 
 def _make_folder(folder: Path) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
+import numpy as np
+
 from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.device import memory_guard, resolve_device
 from mix2midi.errors import AudioError, OptionError
@@ -27,6 +29,9 @@ OnStage = Callable[[str, float], None]
 
 #: No drum hit fits into less, so what is shorter is a mistake and not a song.
 MIN_DURATION_S = 0.01
+
+#: A bar line this close to the downbeat that was asked for is that one.
+DOWNBEAT_TOLERANCE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,11 @@ class Converter:
         self._model_dir = Path(model_dir) if model_dir is not None else None
         self._on_download = on_download
 
+    @property
+    def separates(self) -> bool:
+        """Whether a separator was asked for; `choice` may still find that none can be had."""
+        return self._separator_name != NoSeparator.name
+
     @cached_property
     def choice(self) -> Choice:
         """The separator, and why this one. Raises `ModelError` or `DeviceError` where it cannot be had."""
@@ -171,7 +181,7 @@ class Converter:
         Raises
         ------
         AudioError
-            The file cannot be used as a song.
+            The file cannot be used as a song, or ends before the downbeat or the picture that is asked for.
         ModelError, DeviceError
             Weights cannot be loaded; memory runs out.
         OutputError
@@ -201,7 +211,7 @@ class Converter:
         report = on_progress or _no_report
         remarks = []
         if self.choice.name == NoSeparator.name and outputs.stem is not None:
-            outputs = replace(outputs, stem=None)
+            outputs = outputs.without_stem()
             remarks.append("nothing was separated, so there is no stem to save")
         song = MeteredSource(source)
         with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
@@ -222,7 +232,7 @@ class Converter:
             separator_reason=self.choice.reason,
             arranged=arranged,
             midi_options=midi,
-            remarks=(*remarks, *_remarks(heard, song)),
+            remarks=(*remarks, *_remarks(heard, song), *_remarks_on_time(arranged, midi)),
         )
 
     def _hear(
@@ -240,11 +250,11 @@ def _check_before_work(source: AudioSource, midi: MidiOptions, picture: Picture)
     if source.duration_s < MIN_DURATION_S:
         raise AudioError(f"{source.name}: is only {source.duration_s * 1000:.2g} ms long; give a whole song")
     if midi.downbeat_s is not None and midi.downbeat_s > source.duration_s:
-        raise OptionError(
+        raise AudioError(
             f"{source.name}: ends at {source.duration_s:.1f} s, before the downbeat at {midi.downbeat_s:g} s"
         )
     if picture.range_s is not None and picture.range_s[0] >= source.duration_s:
-        raise OptionError(
+        raise AudioError(
             f"{source.name}: ends at {source.duration_s:.1f} s, before the picture starts at {picture.range_s[0]:g} s"
         )
 
@@ -254,6 +264,24 @@ def _remarks(heard: Heard, song: MeteredSource) -> Iterator[str]:
         yield "the song is silent, so there are no notes"
     elif not heard.notes:
         yield "no drums were heard, so there are no notes"
+
+
+def _remarks_on_time(arranged: Arranged, midi: MidiOptions) -> Iterator[str]:
+    if not arranged.notes:
+        return
+    if midi.downbeat_s is not None:
+        bar_lines_s = arranged.beats.times_s[arranged.beats.position == 1]
+        nearest_s = float(bar_lines_s[np.argmin(np.abs(bar_lines_s - midi.downbeat_s))])
+        if abs(nearest_s - midi.downbeat_s) > DOWNBEAT_TOLERANCE_S:
+            yield (
+                f"no beat was heard at {midi.downbeat_s:g} s, where a bar was to begin; the nearest begins at "
+                f"{max(0.0, nearest_s):.2f} s"
+            )
+    if midi.tempo == "constant" and (midi.quantize is not None or midi.downbeat_s is not None):
+        yield (
+            "a constant tempo counts from the start of the file; the song's own beats, which hits are quantised to, do "
+            "not lie on its lines: --tempo map has lines that do"
+        )
 
 
 def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mix2midi.errors import OptionError, OutputError
@@ -105,6 +105,10 @@ class Outputs:
             if not os.access(path.parent, os.W_OK):
                 raise OutputError(f"{path}: the folder {path.parent} is read-only; write elsewhere with -o")
 
+    def without_stem(self) -> Outputs:
+        """The same without the stem, for what is not separated."""
+        return replace(self, stem=None)
+
     def check_own(self) -> None:
         """Make sure that nothing is replaced which this program did not write.
 
@@ -114,15 +118,18 @@ class Outputs:
             A file is there, is not empty, and has no mark of this program.
         """
         for path in self.paths():
-            if path.is_file() and path.stat().st_size and not _is_own(path):
+            if path.is_file() and path.stat().st_size and not is_own(path):
                 raise OutputError(
                     f"{path}: is there and was not made by mix2midi; write elsewhere with -o, or give --overwrite"
                 )
 
 
-def _is_own(path: Path) -> bool:
-    """Whether a file bears a mark of this program near its start or its end."""
-    with path.open("rb") as file:
-        head = file.read(_SEARCHED_BYTES)
-        file.seek(max(0, path.stat().st_size - _SEARCHED_BYTES))
-        return any(mark in part for part in (head, file.read()) for mark in _MARKS)
+def is_own(path: Path) -> bool:
+    """Whether a file bears a mark of this program near its start or its end; False for one that cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_SEARCHED_BYTES)
+            file.seek(max(0, path.stat().st_size - _SEARCHED_BYTES))
+            return any(mark in part for part in (head, file.read()) for mark in _MARKS)
+    except OSError:
+        return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mix2midi.errors import OptionError
@@ -145,11 +145,19 @@ def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOption
         The shipped weights of the beat network are damaged.
     """
     options = options or ArrangeOptions()
-    beats = track_beats(notes, duration_s, options.beats)
+    beats = _song_beats(notes, duration_s, options)
     quantized = quantize(notes, beats, options.quantize) if options.quantize is not None else None
     placed = quantized.notes if quantized is not None else list(notes)
     tempo_map = _tempo_map(beats, placed, options)
     return Arranged(options.velocity.apply(placed), beats, tempo_map, quantized)
+
+
+def _song_beats(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions) -> Beats:
+    """Beats of the song; a constant tempo is that of the user's project, and says nothing about the song."""
+    if options.tempo != "constant" or options.beats.tempo_bpm is None:
+        return track_beats(notes, duration_s, options.beats)
+    heard = track_beats(notes, duration_s, replace(options.beats, tempo_bpm=None))
+    return track_beats(notes, duration_s, options.beats) if heard.reason else heard
 
 
 def _tempo_map(beats: Beats, notes: Sequence[DrumNote], options: ArrangeOptions) -> TempoMap:

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from mix2midi.errors import OptionError
 from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
+#: More in a bar the decoder of beats does not hold.
+MAX_BEATS_PER_BAR = 15
+
 
 @dataclass(frozen=True, slots=True)
 class TimeSignature:
@@ -116,7 +119,7 @@ class BeatOptions:
     Raises
     ------
     OptionError
-        The tempo cannot be stored in a MIDI file, or the downbeat is before the start.
+        The tempo cannot be stored in a MIDI file, the downbeat is before the start, or the bar too long to follow.
     """
 
     tempo_bpm: float | None = None
@@ -126,5 +129,9 @@ class BeatOptions:
     def __post_init__(self) -> None:
         if self.tempo_bpm is not None:
             microseconds_of_tempo(self.tempo_bpm)
+        if self.signature is not None and self.signature.numerator > MAX_BEATS_PER_BAR:
+            raise OptionError(
+                f"time signature {self.signature} is too long to follow; at most {MAX_BEATS_PER_BAR} beats"
+            )
         if self.downbeat_s is not None and not 0.0 <= self.downbeat_s < np.inf:
             raise OptionError(f"a downbeat at {self.downbeat_s:g} s is not in the song; give seconds from its start")

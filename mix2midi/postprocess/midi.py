@@ -129,6 +129,8 @@ def write_midi(
     layout = layout or MidiLayout()
     tempo_map = tempo_map or TempoMap.constant(transcription.tempo_bpm)
     clock = TickClock(tempo_map, layout.ppq)
+    if note_map is not None:
+        note_map.check(note.note for note in transcription.notes)
     hits = list(_hits_of(transcription.notes, clock, note_map))
     midi = mido.MidiFile(type=layout.format, ticks_per_beat=layout.ppq, charset="utf-8")
     midi.tracks.extend(_tracks(transcription, hits, tempo_map, clock, layout))

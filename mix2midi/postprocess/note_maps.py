@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,6 +13,7 @@ import yaml
 from mix2midi.drums import PIECES_BY_KEY, name_of_note, piece_of_note
 from mix2midi.errors import NoteMapError, OptionError
 
+MAX_NOTE = 127
 MAP_DIR = Path(__file__).parents[1] / "configs" / "note_maps"
 
 #: What stands in best for a drum that a library lacks, the nearest first.
@@ -65,15 +66,38 @@ class NoteMap:
         NoteMapError
             The library lacks the drum; the message names the nearest that it has.
         """
+        self.check([general_midi_note])
         piece = piece_of_note(general_midi_note)
-        if piece is not None and piece.key in self.notes:
-            return self.notes[piece.key]
+        assert piece is not None, "checked"
+        return self.notes[piece.key]
+
+    def check(self, general_midi_notes: Iterable[int]) -> None:
+        """Make sure that the library has these drums.
+
+        Raises
+        ------
+        NoteMapError
+            It lacks some; the message names them all, and the nearest that it has.
+        """
+        missing = [note for note in dict.fromkeys(general_midi_notes) if _key_of(note) not in self.notes]
+        if missing:
+            lacks = ", ".join(self._lack(note) for note in sorted(missing))
+            raise NoteMapError(
+                f"{self.name} has no {lacks}: put {'it' if len(missing) == 1 else 'them'} into a map of your own"
+            )
+
+    def _lack(self, general_midi_note: int) -> str:
         name = name_of_note(general_midi_note)
-        for other in NEAREST[piece.key] if piece is not None else ():
+        for other in NEAREST.get(_key_of(general_midi_note), ()):
             if other in self.notes:
-                nearest = f"the nearest it has is {PIECES_BY_KEY[other].label}, {self.notes[other]}"
-                raise NoteMapError(f"{self.name} has no {name}; {nearest}: put it into a map of your own")
-        raise NoteMapError(f"{self.name} has no {name}, and nothing like it; put a note for it into a map of your own")
+                return f"{name} (the nearest it has is {PIECES_BY_KEY[other].label}, {self.notes[other]})"
+        return f"{name} (and nothing like it)"
+
+
+def _key_of(general_midi_note: int) -> str:
+    """Of `mix2midi.drums.PIECES`; empty for what is none of them."""
+    piece = piece_of_note(general_midi_note)
+    return "" if piece is None else piece.key
 
 
 def note_map_names() -> list[str]:
@@ -100,20 +124,25 @@ def load_note_map(name: str) -> NoteMap:
         known = ", ".join(note_map_names())
         raise OptionError(f"note map {name!r} is not known; choose one of {known}, or name a YAML file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        # Of texts alone: YAML's own numbers read 036 as 30, and its dates are no notes.
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise OptionError(f"{path}: cannot be read as a note map: {reason}") from error
     return _note_map_of(content, path)
 
 
 def _note_map_of(content: Any, path: Path) -> NoteMap:
-    if not isinstance(content, dict) or not isinstance(content.get("notes"), dict):
+    if not isinstance(content, dict) or not isinstance(content.get("notes"), dict) or not content["notes"]:
         raise OptionError(f"{path}: not a note map; it needs `notes:` with lines like `kick: 36`")
     unknown = sorted(str(key) for key in content["notes"] if key not in PIECES_BY_KEY)
     if unknown:
         raise OptionError(f"{path}: {', '.join(unknown)} is no drum; drums are {', '.join(PIECES_BY_KEY)}")
-    for key, note in content["notes"].items():
-        if isinstance(note, bool) or not isinstance(note, int) or not 0 <= note <= 127:
-            raise OptionError(f"{path}: {key}: {note!r} is no MIDI note; give 0 to 127")
-    return NoteMap(str(content.get("name", path.stem)), dict(content["notes"]), content.get("verified") is True)
+    notes = {key: _note_number(key, note, path) for key, note in content["notes"].items()}
+    return NoteMap(str(content.get("name") or path.stem), notes, content.get("verified") == "true")
+
+
+def _note_number(key: str, note: Any, path: Path) -> int:
+    if not isinstance(note, str) or not note.isdecimal() or int(note) > MAX_NOTE:
+        raise OptionError(f"{path}: {key}: {note!r} is no MIDI note; give 0 to {MAX_NOTE}")
+    return int(note)
