@@ -40,6 +40,8 @@ MDB_NOTES = {
     "TMB": 54,
 }  # fmt: skip
 ROW_NOTES = dict(zip(ROWS, (36, 38, 45, 42, 46, 49, 51, 56), strict=True))
+#: Lengths of excerpts: loops of one to four bars.
+EXCERPTS_S = (3.0, 5.0, 8.0)
 SWINGS = (50.0, 54.0, 58.0, 62.0, 66.7, 70.0)
 TEMPO_TOLERANCE = 0.04
 
@@ -199,13 +201,32 @@ def measure_swing(grooves: list[Groove]) -> None:
         )
 
 
+def measure_excerpts(grooves: list[Groove]) -> None:
+    """Print how often the tempo of a few seconds out of a groove is right, misheard as `measure_grooves` has it."""
+    head("excerpts of grooves in 4/4", "grooves", "tempo within 4 %", "half or double")
+    for duration_s in EXCERPTS_S:
+        rng = np.random.default_rng(3)
+        ratios = []
+        for groove in grooves:
+            notes, _ = misheard(groove, rng)
+            if groove.beats_per_bar != 4 or notes[-1].onset_s < duration_s + 1.0:
+                continue
+            start_s = rng.uniform(0.0, notes[-1].onset_s - duration_s)
+            inside = [note for note in notes if start_s <= note.onset_s < start_s + duration_s]
+            moved = [DrumNote(note.onset_s - start_s, note.note, note.velocity) for note in inside]
+            ratios.append(track_beats(moved, duration_s).tempo_bpm / groove.tempo_bpm)
+        octave = np.abs(np.log2(ratios))
+        right = float(np.mean(octave < np.log2(1.04)))
+        row(f"{duration_s:g} s", len(ratios), right, float(np.mean(np.abs(octave - 1.0) < np.log2(1.04))))
+
+
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
     parser.add_argument("--stems", type=Path)
-    parser.add_argument("--only", choices=("songs", "grooves", "swing"))
+    parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "swing"))
     options = parser.parse_args()
     if options.only in (None, "songs"):
         measure_songs(options.data, options.notes, options.stems)
@@ -213,6 +234,8 @@ def main() -> None:
         grooves = load_grooves(options.data / "groove.zip", "validation")
         if options.only in (None, "grooves"):
             measure_grooves(grooves)
+        if options.only in (None, "excerpts"):
+            measure_excerpts(grooves)
         if options.only in (None, "swing"):
             measure_swing(grooves)
 

@@ -44,6 +44,22 @@ def test_a_plain_rock_beat_has_its_tempo_and_its_bars(tempo_bpm, first_s):
     assert f_measure(true_bars_s, found_s[: len(true_bars_s)]) > 0.9
 
 
+@pytest.mark.parametrize("tempo_bpm", [92, 112, 128])
+@pytest.mark.parametrize("bars", [1, 2, 4])
+def test_a_loop_of_a_few_bars_has_its_tempo(tempo_bpm, bars):
+    notes = rock(tempo_bpm, bars=bars)
+    beats = track_beats(notes, bars * 240 / tempo_bpm)
+    assert not beats.reason
+    assert beats.tempo_bpm == pytest.approx(tempo_bpm, rel=0.03)
+    assert beats.downbeats_s[0] == pytest.approx(0.0, abs=0.04)
+
+
+def test_a_bar_longer_than_the_decoder_holds_is_refused():
+    assert BeatOptions(signature=TimeSignature(15, 8)).signature is not None
+    with pytest.raises(OptionError, match="16/8 is too long to follow; at most 15 beats"):
+        BeatOptions(signature=TimeSignature(16, 8))
+
+
 def test_beats_are_where_the_hits_are_not_on_a_raster():
     notes = rock(101.7, scatter_s=0.0)
     beats = track_beats(notes, notes[-1].onset_s + 1)

@@ -62,8 +62,8 @@ DOWNBEAT_ODDS = 1.0 / 3.0
 #: How much the first hit of a song is taken for a downbeat, as logarithm of the odds: drums mostly enter on one. It
 #: decides where the pattern repeats every half bar and nothing else tells its halves apart.
 START_ODDS = 2.5
-#: Fewer beats than this say nothing about whether the tempo is half or double.
-MIN_BEATS = 8
+#: Fewer beats than this say nothing about whether the tempo is half or double, or whether they are swung second notes.
+MIN_BEATS, MIN_BEATS_TO_SWING = 3, 8
 #: Bounds of the share of downbeats among beats: never quite sure.
 DOWNBEAT_SHARES = (0.02, 0.85)
 #: Silence before and after the song for the decoder, in frames: a beat on the very first frame counts as well.
@@ -115,6 +115,9 @@ def track_beats(
         return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
     observations = observe(beat_activations(notes, duration_s, network), notes[0].onset_s)
     times_s, position = _decode_level(observations, options, notes)
+    if not (position == 1).any():  # in a song of hardly a bar; drums mostly enter on one
+        known = replace(options, downbeat_s=notes[0].onset_s)
+        times_s, position = _decode_level(observations, known, notes)
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
     times_s = smooth_beats(times_s, notes)
@@ -203,7 +206,7 @@ def decode_on_beat(
         The observations may be others than before, see `mix2midi.postprocess.off_beat.move_beats`.
     """
     times_s, position, meters = _decode_meter(observations, options, notes)
-    if options.downbeat_s is not None or len(times_s) < MIN_BEATS or position.max() == 6:
+    if options.downbeat_s is not None or len(times_s) < MIN_BEATS_TO_SWING or position.max() == 6:
         return observations, times_s, position, meters
     on_beat_s = find_long_notes(times_s, notes)
     if on_beat_s is None:

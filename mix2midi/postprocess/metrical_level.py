@@ -104,7 +104,7 @@ def likely_level(
     Parameters
     ----------
     times_s, position : ndarray [shape=(beats,)]
-        Beats as decoded, at least four, and their positions in the bar.
+        Beats as decoded, at least three, and their positions in the bar.
     heard : Heard
         What they were decoded from.
     tempo_range : tuple of float
