@@ -182,6 +182,20 @@ def test_a_run_starts_from_a_separator_and_its_statistics(data: Path, tmp_path: 
         torch.testing.assert_close(after[name], before[name])
 
 
+def test_the_separator_that_a_run_started_from_counts_for_its_share(data: Path, tmp_path: Path) -> None:
+    first = train_separator(data / "recipe.yaml", data, tmp_path / "first")
+    blended = tmp_path / "blended.yaml"
+    blended.write_text(RECIPE.replace("steps: 8", "steps: 4").replace("decay_share: 0.0", "initial_share: 0.25"))
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(RECIPE.replace("steps: 8", "steps: 4").replace("decay_share: 0.0", "initial_share: 0.0"))
+    folders = [first, *(train_separator(r, data, tmp_path / r.stem, initial_weights=first) for r in (blended, plain))]
+    initial, mean, after = (load_file(folder / "drums.safetensors") for folder in folders)
+    assert not torch.equal(initial["fc1.weight"], after["fc1.weight"])
+    for name in ("fc1.weight", "lstm.weight_ih_l0", "bn1.running_mean"):
+        expected = 0.25 * initial[name].float() + 0.75 * after[name].float()
+        torch.testing.assert_close(mean[name].float(), expected, atol=2e-3, rtol=2e-3)
+
+
 def test_a_separator_does_not_start_from_another_network(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is missing"):
         train_from_recipe(data / "recipe.yaml", data, tmp_path, initial_weights=tmp_path / "w.safetensors")

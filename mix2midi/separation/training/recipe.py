@@ -85,10 +85,14 @@ class OptimiserRecipe(LearningRecipe):
         Share of the loss that counts every band of frequencies alike, so that hats matter beside kicks.
     floor_db : float
         Errors this far below the mix are good enough.
+    initial_share : float
+        What the weights that a run started from count for in its result, 0 to 1 (Wortsman et al., "Robust fine-tuning
+        of zero-shot models", CVPR 2022).
     """
 
     band_weight: float = 0.5
     floor_db: float = -30.0
+    initial_share: float = 0.0
 
 
 @dataclass(frozen=True)

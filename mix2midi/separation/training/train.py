@@ -82,6 +82,8 @@ def train_separator(
         judged = Mixer(recipe.mixes, recipe.network, held_out)
         validate = _validator(trainer, judged, _renderer(recipe, data_folder, validates=True))
         train_to_end(trainer, recipe, _renderer(recipe, data_folder, validates=False), validate, report)
+        if initial_weights is not None and team.is_first:
+            trainer.blend_with(initial_weights)
     return run_folder / "open-unmix"
 
 

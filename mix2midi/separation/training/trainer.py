@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,18 @@ class Trainer(SliceLearner["OpenUnmix"]):
     def save_result(self) -> None:
         """Write the averaged weights as a folder of open-unmix."""
         save_open_unmix(self.average, self.recipe, self.step, self.folder / "open-unmix")
+
+    def blend_with(self, folder: Path) -> None:
+        """Let the separator that the run started from count in the result for as much as the recipe says."""
+        share = self.recipe.optimiser.initial_share
+        if share > 0.0:
+            initial = read_open_unmix_folder(folder)[0].state_dict()
+            blended = deepcopy(self.average)
+            with torch.no_grad():
+                for name, value in blended.state_dict().items():
+                    if value.dtype.is_floating_point:
+                        value.lerp_(initial[name].to(value), share)
+            save_open_unmix(blended, self.recipe, self.step, self.folder / "open-unmix")
 
 
 def _shapes(network: torch.nn.Module) -> dict[str, torch.Size]:
