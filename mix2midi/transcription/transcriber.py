@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mix2midi.transcription.painting import PaintedRows
 
 #: Seconds of audio that pass at once through the stems of the network, and through its trunk, see `painting`.
-CHUNK_S, WINDOW_S = 12.0, 60.0
+CHUNK_S, WINDOW_S = 12.0, 36.0
 _BLOCK_S = 10.0  # how often progress is told
 _LEVEL_SHARE = 0.1  # part of the progress that the first pass, which measures the level, takes
 
