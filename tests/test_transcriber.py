@@ -28,6 +28,11 @@ def clicks(duration_s: float, seed: int = 0) -> np.ndarray:
     return audio.astype(np.float32)
 
 
+def margin_frames(config: NetworkConfig) -> int:
+    """Frames on either side of a piece of audio that its neighbours influence."""
+    return config.stem_margin_frames + config.trunk_margin_frames
+
+
 def paint(audio: np.ndarray, chunk_s: float, window_s: float = 30.0) -> HeatMap:
     return Transcriber(Weights(tiny_network()), chunk_s=chunk_s, window_s=window_s).heat_map(audio)
 
@@ -49,11 +54,11 @@ def test_chunk_size_does_not_matter(chunk_s: float, window_s: float, duration_s:
 def test_pieces_are_what_the_network_makes_of_the_whole() -> None:
     network, samples = tiny_network().eval(), 300 * TINY.hop_length
     audio = clicks(samples / RATE_HZ)
-    edge = TINY.context_samples + TINY.margin_frames * TINY.hop_length
+    edge = TINY.context_samples + margin_frames(TINY) * TINY.hop_length
     gain = reference_gain([window_levels_db(audio, RATE_HZ)])
     with torch.inference_mode():
         logits, velocity = network(torch.from_numpy(np.pad(audio * np.float32(gain), edge))[None])
-    inside = slice(TINY.margin_frames, TINY.margin_frames + 300)
+    inside = slice(margin_frames(TINY), margin_frames(TINY) + 300)
     heat_map = paint(audio, 0.3, 0.5)
     np.testing.assert_allclose(heat_map.onset[:, :300], torch.sigmoid(logits)[0, : len(TINY.pieces), inside], atol=STEP)
     np.testing.assert_allclose(heat_map.velocity[:, :300], velocity[0, :, inside], atol=STEP)
@@ -79,9 +84,9 @@ def test_full_network_sees_no_further_than_its_margin() -> None:
     network = DrumNetwork(config).eval()
     with torch.no_grad():
         network.onset.weight.mul_(1000.0)  # an untrained network answers faintly; make every influence visible
-    frames = 3 * config.margin_frames
+    frames = 3 * margin_frames(config)
     audio = torch.randn(1, frames * config.hop_length + 2 * config.context_samples) * 0.1
-    middle = slice(config.margin_frames, 2 * config.margin_frames)
+    middle = slice(margin_frames(config), 2 * margin_frames(config))
     changed = audio.clone()
     changed[:, : config.slow_hop_length] *= 100.0
     changed[:, -config.slow_hop_length :] *= 100.0

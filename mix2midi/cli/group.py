@@ -50,6 +50,14 @@ class PanelCommand(TyperCommand):
             formatter.write(f"\n{self.epilog}")
 
 
+class HelpfulGroup(TyperGroup):
+    """Commands of one kind; without one it prints its help, as the program does."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Ask for help where nothing is asked for."""
+        return super().parse_args(ctx, args or ["--help"])
+
+
 class CommandGroup(TyperGroup):
     """All commands; `mix2midi song.mp3` means `mix2midi convert song.mp3`."""
 
@@ -99,14 +107,9 @@ class CommandGroup(TyperGroup):
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
-            if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its message is its help
-                typer.echo(error.format_message())
-                sys.exit(2)
             fail(f"{error.format_message()} (see mix2midi --help)", code=2)
         except Mix2MidiError as error:
             fail(str(error))
-        except BrokenPipeError:
-            raise
         except OSError as error:
             fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         except MemoryError:

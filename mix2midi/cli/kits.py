@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mix2midi.cli.group import PanelCommand
+from mix2midi.cli.group import HelpfulGroup, PanelCommand
 
 if TYPE_CHECKING:
     from mix2midi.training.kit_import.library import ImportedKit
@@ -26,7 +26,7 @@ Examples:
 """
 _SHOWN = 8
 
-kits_app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Import, sort and check drum sounds.")
+kits_app = typer.Typer(cls=HelpfulGroup, rich_markup_mode=None, help="Import, sort and check drum sounds.")
 
 
 @kits_app.callback()

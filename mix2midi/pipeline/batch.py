@@ -95,7 +95,6 @@ def plan_jobs(
         replace one of the songs.
     """
     found, failures = _find_songs(inputs)
-    is_folder = output is not None and output.is_dir()
     if output is None:
         targets = [song.with_suffix(".mid") for song, _ in found]
     elif output.is_dir():
@@ -103,8 +102,9 @@ def plan_jobs(
     else:
         targets = [_single_target(output, len(found) + len(failures))] * len(found)
     songs = [song for song, _ in found]
+    keeps_folders = output is not None and output.is_dir()
     jobs = [
-        Job(song, Outputs.beside(midi, extras), midi.parent if is_folder else None)
+        Job(song, Outputs.beside(midi, extras), midi.parent if keeps_folders else None)
         for song, midi in zip(songs, _distinct(songs, targets), strict=True)
     ]
     _check_songs_stay(jobs)

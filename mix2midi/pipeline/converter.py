@@ -279,7 +279,7 @@ def _remarks_on_time(arranged: Arranged, midi: MidiOptions) -> Iterator[str]:
             )
     if midi.tempo == "constant" and (midi.quantize is not None or midi.downbeat_s is not None):
         yield (
-            "a constant tempo counts from the start of the file; the song's own beats, which hits are quantised to, do "
+            "a constant tempo counts from the start of the file; the song's own beats, and hits quantised to them, do "
             "not lie on its lines: --tempo map has lines that do"
         )
 

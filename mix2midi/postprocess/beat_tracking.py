@@ -115,7 +115,7 @@ def track_beats(
         return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
     observations = observe(beat_activations(notes, duration_s, network), notes[0].onset_s)
     times_s, position = _decode_level(observations, options, notes)
-    if not (position == 1).any():  # in a song of hardly a bar; drums mostly enter on one
+    if options.downbeat_s is None and not (position == 1).any():  # a song of hardly a bar; drums mostly enter on one
         known = replace(options, downbeat_s=notes[0].onset_s)
         times_s, position = _decode_level(observations, known, notes)
     if len(times_s) < 2 or not (position == 1).any():

@@ -67,9 +67,7 @@ class NoteMap:
             The library lacks the drum; the message names the nearest that it has.
         """
         self.check([general_midi_note])
-        piece = piece_of_note(general_midi_note)
-        assert piece is not None, "checked"
-        return self.notes[piece.key]
+        return self.notes[_key_of(general_midi_note)]
 
     def check(self, general_midi_notes: Iterable[int]) -> None:
         """Make sure that the library has these drums.

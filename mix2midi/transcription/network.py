@@ -102,11 +102,6 @@ class NetworkConfig:
         """
         return self.slow_stride * (sum(self.dilations) + 1)
 
-    @property
-    def margin_frames(self) -> int:
-        """Frames on either side of a piece of audio that influence each other: half the receptive field, rounded up."""
-        return self.stem_margin_frames + self.trunk_margin_frames
-
 
 class LogBands(nn.Module):
     """Log magnitude in triangular bands on the mel scale (HTK's formula, unnormalised)."""

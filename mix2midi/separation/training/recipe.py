@@ -86,8 +86,7 @@ class OptimiserRecipe(LearningRecipe):
     floor_db : float
         Errors this far below the mix are good enough.
     initial_share : float
-        What the weights that a run started from count for in its result, 0 to 1 (Wortsman et al., "Robust fine-tuning
-        of zero-shot models", CVPR 2022).
+        What the weights that a run started from count for in its result, 0 to 1, see `blend.blend_networks`.
     """
 
     band_weight: float = 0.5

@@ -13,7 +13,6 @@ from mix2midi.separation.training.recipe import SeparatorRecipe, load_separator_
 
 if TYPE_CHECKING:
     from mix2midi.separation.training.drums import DrumRenderer
-    from mix2midi.separation.training.mixes import Mixer
     from mix2midi.separation.training.trainer import Trainer
     from mix2midi.training.company_pool import CompanyPool
 
@@ -61,10 +60,8 @@ def train_separator(
 
     Raises
     ------
-    OptionError
-        The recipe or its data cannot be used.
-    ModelError
-        The checkpoint in `run_folder`, or the initial weights, cannot be used.
+    OptionError, ModelError
+        The recipe or its data; the checkpoint in `run_folder` or the initial weights cannot be used.
     """
     from mix2midi.separation.training.mixes import Mixer
     from mix2midi.separation.training.trainer import Trainer
@@ -79,8 +76,7 @@ def train_separator(
         trainer = Trainer(recipe, Mixer(recipe.mixes, recipe.network, learnt), run_folder, team)
         if not trainer.resume() and initial_weights is not None:
             trainer.start_from(initial_weights)
-        judged = Mixer(recipe.mixes, recipe.network, held_out)
-        validate = _validator(trainer, judged, _renderer(recipe, data_folder, validates=True))
+        validate = _validator(trainer, held_out, _renderer(recipe, data_folder, validates=True))
         train_to_end(trainer, recipe, _renderer(recipe, data_folder, validates=False), validate, report)
         if initial_weights is not None and team.is_first:
             trainer.blend_with(initial_weights)
@@ -111,12 +107,14 @@ def _renderer(recipe: SeparatorRecipe, data_folder: Path, validates: bool) -> Dr
     return DrumRenderer(recipe.slices, library, grooves, _VALIDATION_SEED if validates else recipe.seed)
 
 
-def _validator(trainer: Trainer, mixer: Mixer, renderer: DrumRenderer) -> Callable[[Any], dict[str, float]]:
+def _validator(trainer: Trainer, held_out: CompanyPool, renderer: DrumRenderer) -> Callable[[Any], dict[str, float]]:
     """SDR on a fixed set of mixes of left-out kits and held-out company, rendered when it is first asked for."""
     import torch
 
+    from mix2midi.separation.training.mixes import Mixer
     from mix2midi.training.slices import from_16_bits
 
+    mixer = Mixer(trainer.recipe.mixes, trainer.recipe.network, held_out)
     stored: list[Any] = []
 
     def render() -> None:

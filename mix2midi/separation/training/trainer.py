@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from mix2midi.errors import ModelError
 from mix2midi.separation.open_unmix import read_open_unmix_folder
 from mix2midi.separation.training.mixes import Mixer
 from mix2midi.separation.training.recipe import NetworkRecipe, SeparatorRecipe
+from mix2midi.training.blend import blend_networks
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.training.learning import SliceLearner
 from mix2midi.training.team import Team
@@ -133,12 +133,7 @@ class Trainer(SliceLearner["OpenUnmix"]):
         """Let the separator that the run started from count in the result for as much as the recipe says."""
         share = self.recipe.optimiser.initial_share
         if share > 0.0:
-            initial = read_open_unmix_folder(folder)[0].state_dict()
-            blended = deepcopy(self.average)
-            with torch.no_grad():
-                for name, value in blended.state_dict().items():
-                    if value.dtype.is_floating_point:
-                        value.lerp_(initial[name].to(value), share)
+            blended = blend_networks(read_open_unmix_folder(folder)[0], self.average, 1.0 - share)
             save_open_unmix(blended, self.recipe, self.step, self.folder / "open-unmix")
 
 

@@ -164,8 +164,8 @@ def tune_to(
     Weights
         With the pickings of the old ones.
     """
+    from mix2midi.training.blend import blend_networks
     from mix2midi.training.team import Team
-    from mix2midi.transcription.training.blend import blend_networks
     from mix2midi.transcription.training.trainer import Trainer
 
     trainer = Trainer(recipe, folder, Team(device=device))

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError
+from mix2midi.training.blend import blend_networks
 from mix2midi.training.learning import SliceLearner
 from mix2midi.training.team import Team
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
-from mix2midi.transcription.training.blend import blend_networks
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.weights import Weights, load_weights, save_weights

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import TypeVar
 
-from mix2midi.transcription.network import DrumNetwork
+from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
-def blend_networks(old: DrumNetwork, new: DrumNetwork, new_share: float) -> DrumNetwork:
+def blend_networks(old: Network, new: Network, new_share: float) -> Network:
     """A network whose weights are the mean of two, which keeps more of what the old one knew than the new one does.
 
     Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022.
 
     Parameters
     ----------
-    old, new : DrumNetwork
+    old, new : torch.nn.Module
         `new` was trained on from `old`. Both stay as they are.
     new_share : float
         What the new one's weights count for, 0 to 1.
