@@ -57,8 +57,18 @@ def test_same_song_twice_is_one(tmp_path: Path) -> None:
     assert len(planned([song, tmp_path, tmp_path / "." / "a.wav"])) == 1
 
 
-def test_same_name_in_one_folder_is_refused(tmp_path: Path) -> None:
-    songs = touch(tmp_path, "x/a.wav", "y/a.wav")
+def test_same_names_of_two_folders_go_into_folders_of_their_own(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    files = touch(tmp_path, "x/a.wav", "y/a.wav", "y/b.wav")
+    expected = ["b.mid", "x/a.mid", "y/a.mid"]
+    assert sorted(str(Path(midi).relative_to(out)) for midi in planned(files, out).values()) == expected
+    folders = [tmp_path / "x", tmp_path / "y"]
+    assert sorted(str(Path(midi).relative_to(out)) for midi in planned(folders, out).values()) == expected
+
+
+def test_same_names_in_folders_of_one_name_are_refused(tmp_path: Path) -> None:
+    songs = touch(tmp_path, "p/x/a.wav", "q/x/a.wav")
     with pytest.raises(OptionError, match="different folders"):
         plan_jobs(songs, tmp_path)
 

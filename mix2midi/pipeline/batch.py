@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from mix2midi.audio import find_audio
 from mix2midi.errors import Mix2MidiError, ModelError, NoteMapError, OptionError, OutputError
@@ -82,7 +83,8 @@ def plan_jobs(
     Returns
     -------
     jobs : list of Job
-        No two of them write the same file: of ``a.wav`` and ``a.mp3`` come ``a.wav.mid`` and ``a.mp3.mid``.
+        No two of them write the same file: of ``a.wav`` and ``a.mp3`` come ``a.wav.mid`` and ``a.mp3.mid``, and of
+        ``a/song.wav`` and ``b/song.wav`` in one output folder ``a/song.mid`` and ``b/song.mid``.
     failures : list of Failure
         Folders without songs.
 
@@ -91,18 +93,18 @@ def plan_jobs(
     OutputError
         The output folder does not exist.
     OptionError
-        One output file is named for several songs; two songs of the same name go to the same folder; a result would
-        replace one of the songs.
+        One output file is named for several songs; two songs would become the same file; a result would replace one of
+        the songs.
     """
     found, failures = _find_songs(inputs)
+    songs = [entry.song for entry in found]
+    keeps_folders = output is not None and output.is_dir()
     if output is None:
-        targets = [song.with_suffix(".mid") for song, _ in found]
-    elif output.is_dir():
-        targets = [output / inner.with_suffix(".mid") for _, inner in found]
+        targets = [song.with_suffix(".mid") for song in songs]
+    elif keeps_folders:
+        targets = [output / inner.with_suffix(".mid") for inner in _inner_paths(found)]
     else:
         targets = [_single_target(output, len(found) + len(failures))] * len(found)
-    songs = [song for song, _ in found]
-    keeps_folders = output is not None and output.is_dir()
     jobs = [
         Job(song, Outputs.beside(midi, extras), midi.parent if keeps_folders else None)
         for song, midi in zip(songs, _distinct(songs, targets), strict=True)
@@ -170,9 +172,17 @@ def run_jobs(
             yield Failure(job.song, error)
 
 
-def _find_songs(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[Failure]]:
-    """Songs with their paths inside the folder that was named, each once; and folders without songs."""
-    found: dict[str, tuple[Path, Path]] = {}
+class _Found(NamedTuple):
+    """A song, the folder that was named or that it lies in, and its path inside that folder."""
+
+    song: Path
+    folder: Path
+    inner: Path
+
+
+def _find_songs(inputs: Sequence[Path]) -> tuple[list[_Found], list[Failure]]:
+    """Songs, each once; and folders without songs."""
+    found: dict[str, _Found] = {}
     failures = []
     for path in inputs:
         try:
@@ -181,9 +191,18 @@ def _find_songs(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Path]], list[F
             failures.append(Failure(path, error))
             continue
         for song in filter(_is_song, songs) if path.is_dir() else songs:
-            inner = song.relative_to(path) if path.is_dir() else Path(song.name)
-            found.setdefault(os.path.realpath(song), (song, inner))
+            folder = path if path.is_dir() else path.parent
+            found.setdefault(os.path.realpath(song), _Found(song, folder, song.relative_to(folder)))
     return list(found.values()), failures
+
+
+def _inner_paths(found: Sequence[_Found]) -> list[Path]:
+    """Where songs go inside an output folder; where two folders hold the same name, into subfolders named like them."""
+    counts = Counter(os.path.normcase(entry.inner) for entry in found)
+    return [
+        entry.inner if counts[os.path.normcase(entry.inner)] == 1 else Path(entry.folder.resolve().name) / entry.inner
+        for entry in found
+    ]
 
 
 def _is_song(path: Path) -> bool:
