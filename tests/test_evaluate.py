@@ -141,7 +141,7 @@ class TestReferences:
 def songs(tmp_path):
     for name, notes in {"one": [(0.5, 36, 90), (1.0, 46, 50)], "two": [(0.5, 38, 70)]}.items():
         write_audio(tmp_path / f"{name}.wav")
-        write_midi(tmp_path / f"{name}.mid", notes)
+        write_midi(tmp_path / f"{name}_reference.mid", notes)
     return find_songs([tmp_path])
 
 
@@ -167,7 +167,7 @@ class TestEvaluation:
 
     def test_a_bad_reference_is_found_before_work_begins(self, songs):
         songs[-1].reference.write_bytes(b"")
-        with pytest.raises(OptionError, match=r"two\.mid"):
+        with pytest.raises(OptionError, match=r"two_reference\.mid"):
             evaluate_songs(songs, lambda path: pytest.fail("transcribed before all references were read"))
 
     def test_json_has_no_undefined_numbers(self, songs, tmp_path):
@@ -206,6 +206,14 @@ class TestEvaluation:
         Console(width=200, file=printed).print(table.to_rich())
         assert all(cell in printed.getvalue() for row in table.rows for cell in row)
 
+    def test_names_of_songs_are_no_markup(self, tmp_path):
+        write_audio(tmp_path / "[live] a.wav")
+        write_midi(tmp_path / "[live] a.mid", [(0.5, 36, 90)])
+        printed = io.StringIO()
+        table = score_tables(evaluate_songs(find_songs([tmp_path]), only_kicks))[0]
+        Console(width=200, file=printed).print(table.to_rich())
+        assert "[live] a" in printed.getvalue()
+
 
 class TestCommand:
     @pytest.fixture
@@ -227,6 +235,13 @@ class TestCommand:
 
     def test_quiet(self, run, songs, tmp_path):
         assert run(tmp_path, "--separator", "none", "--quiet").output == ""
+
+    def test_a_transcription_taken_for_the_truth_is_said(self, run, songs, tmp_path):
+        assert run(tmp_path, "--stem-only", "--quiet").stderr == ""
+        songs[0].reference.rename(tmp_path / "one.mid")
+        result = run(tmp_path, "--stem-only", "--quiet")
+        assert result.exit_code == 0
+        assert "one.mid: made by mix2midi itself" in result.stderr
 
     def test_trouble_is_one_line(self, run, songs, tmp_path):
         for words in ((tmp_path / "nowhere",), (tmp_path, "--json", tmp_path / "no folder" / "scores.json")):

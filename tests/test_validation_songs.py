@@ -17,7 +17,7 @@ from tests.sounds import RATE_HZ
 def test_a_song_sounds_where_its_midi_says(data: Path, tmp_path: Path) -> None:
     paths = render_validation_songs(data / "recipe.yaml", data, tmp_path, songs=1, duration_s=6.0)
     audio, rate_hz = soundfile.read(paths[0])
-    notes = read_reference(paths[0].with_suffix(".mid")).notes
+    notes = read_reference(paths[0].with_name("000_reference.mid")).notes
     assert rate_hz == RATE_HZ and len(audio) == pytest.approx(6.0 * RATE_HZ, abs=512)
     assert len(notes) > 8
     level = np.array(
@@ -41,3 +41,11 @@ def test_without_a_kit_that_is_left_out_there_is_nothing_to_judge_by(data: Path,
     with pytest.raises(OptionError, match="names no kit"):
         render_validation_songs(recipe, data, tmp_path / "none", 1)
     assert not (tmp_path / "none").exists()
+
+
+def test_drums_alone_need_no_company(data: Path, tmp_path: Path) -> None:
+    recipe = data / "with-company.yaml"
+    recipe.write_text((data / "recipe.yaml").read_text().replace("data: {", "data: {company: nowhere, "))
+    with pytest.raises(OptionError, match="nowhere"):
+        render_validation_songs(recipe, data, tmp_path / "mix", 1, "mix", duration_s=5.0)
+    assert render_validation_songs(recipe, data, tmp_path / "clean", 1, "clean", duration_s=5.0)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mix2midi.cli import options
+from mix2midi.cli.group import complain
 from mix2midi.cli.progress import Bars
 
 if TYPE_CHECKING:
     from mix2midi.pipeline.evaluate import Evaluation
+    from mix2midi.pipeline.references import Song
 
 #: Width of tables where the output is no terminal: enough for all columns.
 _TABLE_WIDTH = 160
@@ -55,6 +58,7 @@ def evaluate_command(
     from mix2midi.pipeline.references import find_songs
 
     songs = find_songs(folders, input_name)
+    warn_of_own(songs)
     Outputs(json=json).check()
     with Bars(not quiet) as bars:
         converter = Converter(
@@ -82,6 +86,19 @@ def evaluate_command(
         write_evaluation(evaluation, json)
     if not quiet:
         print_tables(evaluation, markdown=markdown)
+
+
+def warn_of_own(songs: Sequence[Song]) -> None:
+    """A transcription that lies beside its song is easily taken for the truth, and then scores are perfect."""
+    from mix2midi.pipeline.outputs import is_own
+
+    own = [song.reference for song in songs if song.reference.stem == song.audio.stem and is_own(song.reference)]
+    if own:
+        others = f" and {len(own) - 1} more" if len(own) > 1 else ""
+        complain(
+            f"{own[0]}{others}: made by mix2midi itself; if nobody corrected it, scores say nothing "
+            f"(what is true may be called {own[0].stem}_reference.mid)"
+        )
 
 
 def print_tables(evaluation: Evaluation, *, markdown: bool) -> None:

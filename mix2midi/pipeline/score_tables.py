@@ -34,13 +34,14 @@ class ScoreTable:
 
     def to_rich(self) -> Table:
         """As a table that rich prints."""
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=self.title, title_justify="left")
+        table = Table(title=escape(self.title), title_justify="left")
         for position, name in enumerate(self.header):
             table.add_column(name, justify="right" if position else "left")
         for row in self.rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))  # songs may be called "[live] ..."
         return table
 
 

@@ -36,7 +36,7 @@ def render_validation_songs(
     recipe_path, data_folder : Path
         As for training.
     folder : Path
-        Gets `NNN.flac` and `NNN.mid` of each song.
+        Gets `NNN.flac` and `NNN_reference.mid` of each song: transcribing the folder must not replace what is true.
     songs : int
         How many.
     view : str
@@ -82,7 +82,8 @@ def _without_effects(recipe: Recipe, frames: int, view: str) -> Recipe:
         drum_effects={},
         master_effects={},
     )
-    return replace(recipe, slices=slices)
+    data = replace(recipe.data, company=None) if view == "clean" else recipe.data
+    return replace(recipe, slices=slices, data=data)
 
 
 def _write_song(renderer: SliceRenderer, number: int, folder: Path) -> Path:
@@ -98,7 +99,8 @@ def _write_song(renderer: SliceRenderer, number: int, folder: Path) -> Path:
     notes = sorted(_note(hit, network.hop_length / network.rate_hz) for hit in hits if 0 <= hit[0] < frames)
     path = folder / f"{number:03d}.flac"
     soundfile.write(path, audio, network.rate_hz, subtype="PCM_16")
-    write_midi(Transcription(notes, len(audio) / network.rate_hz, title=path.stem), path.with_suffix(".mid"))
+    truth = Transcription(notes, len(audio) / network.rate_hz, title=path.stem)
+    write_midi(truth, path.with_name(f"{path.stem}_reference.mid"))
     return path
 
 
