@@ -358,6 +358,8 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (np.zeros((1, 2, 100)), RATE_HZ),
         (np.zeros(100, np.int16), RATE_HZ),
         (np.zeros(100), 0),
+        (np.zeros(100), float("nan")),
+        (np.zeros(100), "44100"),
     ],
 )
 def test_arrays_that_are_no_song(samples: np.ndarray, rate_hz: int) -> None:

@@ -189,4 +189,7 @@ def test_full_gpu_is_a_device_error(song: Path, converter: Converter, monkeypatc
 def test_output_is_checked_before_work(song: Path, converter: Converter) -> None:
     with pytest.raises(OutputError, match="no folder"):
         converter.convert(song, Outputs(song.parent / "nowhere" / "song.mid"))
+    (song.parent / "link.mid").symlink_to(song.parent / "nowhere" / "song.mid")
+    with pytest.raises(OutputError, match=r"link\.mid: there is no folder .*nowhere"):
+        converter.convert(song, Outputs(song.parent / "link.mid"))
     assert "transcriber" not in vars(converter), "no model was loaded for it"

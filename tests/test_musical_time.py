@@ -265,11 +265,14 @@ def test_a_drum_that_the_library_lacks_fails_this_song_alone(song, converter, tm
         (["--quantize", "1/16", "--swing", "much"], ["'much'", "auto"]),
         (["--swing", "60"], ["swing of 60", "--quantize 1/16"]),
         (["--strength", "60"], ["strength of 60", "--quantize 1/16"]),
+        (["--no-keep-flams"], ["flams", "--quantize 1/16"]),
         (["--velocity", "loud"], ["'loud'", "fixed:100", "match:groove.mid"]),
         (["--velocity", "fixed"], ["'fixed'", "fixed:100"]),
         (["--velocity", "model:3"], ["'model:3'"]),
         (["--velocity", "fixed:200"], ["200 is out of range"]),
         (["--velocity", "fixed:loud"], ["'fixed:loud'", "fixed:100"]),
+        (["--velocity", "fixed:99", "--velocity-range", "20", "110"], ["fixed velocity of 99", "leave out"]),
+        (["--velocity", "fixed:99", "--velocity-curve", "2"], ["fixed velocity of 99", "leave out"]),
         (["--velocity", "match:none.mid"], ["none.mid", "no such MIDI file"]),
         (["--velocity-range", "100", "20"], ["100 to 20 runs backwards"]),
         (["--velocity-curve", "0"], ["0", "0.1 to 10"]),
@@ -298,6 +301,34 @@ def test_a_downbeat_is_of_one_song(song, command, tmp_path):
 def test_python_refuses_the_same(song):
     with pytest.raises(OptionError, match="'1/7' is not known"):
         convert(song, midi=MidiOptions(quantize="1/7"))
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"ppq": 480.0}, r"ppq 480\.0 is no whole number"),
+        ({"channel": "10"}, "channel '10' is no whole number"),
+        ({"time_signature": (3, 4)}, r"\(3, 4\).* give one like 4/4"),
+        ({"velocity": 100}, "velocity 100 is not known"),
+    ],
+)
+def test_python_has_words_for_values_of_another_type(values, words):
+    with pytest.raises(OptionError, match=words):
+        MidiOptions(**values)
+
+
+def test_a_performance_without_notes_has_no_velocities_to_match(song, command, tmp_path):
+    write_midi(Transcription([], 1.0), tmp_path / "empty.mid")
+    one_line(run(*command("--velocity", f"match:{tmp_path / 'empty.mid'}")), "empty.mid", "has no notes")
+
+
+def test_the_summary_names_the_note_map_and_who_vouches_for_it(song, command):
+    assert (
+        "note map   Toontrack Superior Drummer 3 (its users say so"
+        in run(*command("--note-map", "superior-drummer-3")).stdout
+    )
+    assert "note map   General MIDI\n" in run(*command("--note-map", "gm")).stdout
+    assert "note map" not in run(*command()).stdout
 
 
 # Files that are there

@@ -80,7 +80,7 @@ def test_two_drums_on_one_note_never_overlap_even_in_two_tracks(tmp_path):
 def test_a_map_of_ones_own(tmp_path):
     (tmp_path / "my kit.yaml").write_text("name: Mine\nnotes:\n  kick: 0\n  snare: 127\n  ride: 051\n")
     note_map = load_note_map(str(tmp_path / "my kit.yaml"))
-    assert (note_map.name, note_map.note(36), note_map.note(40), note_map.verified) == ("Mine", 0, 127, False)
+    assert (note_map.name, note_map.note(36), note_map.note(40), note_map.verified) == ("Mine", 0, 127, True)
     assert note_map.note(51) == 51, "and not 41, as YAML's own numbers have it"
 
 
@@ -96,6 +96,7 @@ def test_all_drums_that_a_map_lacks_are_named_at_once(tmp_path):
     ("content", "message"),
     [
         ("", "not a note map"),
+        ("notes: {kick: 36, snare: 38, kick: 35}", "kick is there twice"),
         ("- 36", "not a note map"),
         ("notes: 36", "not a note map"),
         ("notes: {kick: [}", "cannot be read as a note map"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,5 +190,5 @@ def _check_array(samples: NDArray[np.generic], rate_hz: int, name: str) -> None:
         raise AudioError(f"{name}: holds no samples; hand over at least one")
     if not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(f"{name}: is of type {samples.dtype}; hand over floating point with full scale at 1.0")
-    if rate_hz <= 0:
-        raise AudioError(f"{name}: has a sampling rate of {rate_hz} Hz; it must be above 0")
+    if not isinstance(rate_hz, numbers.Real) or not 0 < rate_hz < math.inf:
+        raise AudioError(f"{name}: has a sampling rate of {rate_hz} Hz; it must be a number above 0")

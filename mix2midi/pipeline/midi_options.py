@@ -45,7 +45,7 @@ class MidiOptions:
     swing : float or str, optional
         50 (straight, the default) to 75, or ``"auto"``.
     keep_flams : bool
-        Whether grace notes keep their distance to the main hit.
+        Whether grace notes keep their distance to the main hit. Only `quantize` can take it from them.
     velocity : str
         ``"model"``: as heard; ``"fixed:100"``: all alike; ``"match:groove.mid"``: each drum takes over the distribution
         that it has in that file.
@@ -105,12 +105,14 @@ class MidiOptions:
         given = {name: value for name, value in given.items() if value is not None}
         if self.quantize is not None:
             return QuantizeOptions(self.quantize, keep_flams=self.keep_flams, **given)
+        if not self.keep_flams:
+            raise OptionError("without a grid nothing is moved, flams neither; add one, as in --quantize 1/16")
         for name, value in given.items():
             raise OptionError(f"a {name} of {value} moves nothing without a grid; add one, as in --quantize 1/16")
         return None
 
     def _to_velocity(self) -> VelocityOptions:
-        mode, _, value = self.velocity.partition(":")
+        mode, _, value = str(self.velocity).partition(":")
         if mode not in VELOCITY_MODES or bool(value) == (mode == "model"):
             raise OptionError(f"velocity {self.velocity!r} is not known; give model, fixed:100 or match:groove.mid")
         if mode == "fixed" and not value.isdecimal():

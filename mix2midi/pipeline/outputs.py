@@ -100,10 +100,11 @@ class Outputs:
         for path in self.paths():
             if path.is_dir():
                 raise OutputError(f"{path}: is a folder, so no file can have this name; write elsewhere with -o")
-            if not path.parent.is_dir():
-                raise OutputError(f"{path}: there is no folder {path.parent}; make it first, or write elsewhere")
-            if not os.access(path.parent, os.W_OK):
-                raise OutputError(f"{path}: the folder {path.parent} is read-only; write elsewhere with -o")
+            folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
+            if not folder.is_dir():
+                raise OutputError(f"{path}: there is no folder {folder}; make it first, or write elsewhere")
+            if not os.access(folder, os.W_OK):
+                raise OutputError(f"{path}: the folder {folder} is read-only; write elsewhere with -o")
 
     def without_stem(self) -> Outputs:
         """The same without the stem, for what is not separated."""

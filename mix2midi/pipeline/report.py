@@ -25,6 +25,9 @@ def conversion_lines(conversion: Conversion) -> Iterator[str]:
     yield f"  bars       {_bars(transcription)}"
     if conversion.arranged.quantized is not None:
         yield f"  grid       {_grid(conversion.arranged.quantized, conversion.midi_options)}"
+    note_map = conversion.midi_options.load_note_map()
+    if note_map is not None:
+        yield f"  note map   {note_map.name}{'' if note_map.verified else ' (its users say so, not its maker)'}"
     yield f"  notes      {_notes(transcription.count_by_name())}"
     yield f"  time       {transcription.elapsed_s:.1f} s for {clock(transcription.duration_s)} of audio"
 
@@ -80,7 +83,9 @@ def _bars(transcription: Transcription) -> str:
 def _grid(quantized: Quantized, options: MidiOptions) -> str:
     """Grids and swing that hits were moved to, and how far: ``"1/16 in 7 bars, 1/8 in 1, swing 58 % of eighths"``."""
     most_first = sorted(quantized.bars_by_grid.items(), key=lambda entry: -entry[1])
-    parts = [f"{grid} in {bars}{'' if number else ' bars'}" for number, (grid, bars) in enumerate(most_first)]
+    parts = [f"{grid} in {bars}" for grid, bars in most_first]
+    if most_first:
+        parts[0] += " bar" if most_first[0][1] == 1 else " bars"
     swing = quantized.swing
     notes = "eighths" if swing.step == SWUNG_STEP["1/8"] else "sixteenths"
     parts.append("straight" if swing.percent == STRAIGHT.percent else f"swing {swing.percent:g} % of {notes}")

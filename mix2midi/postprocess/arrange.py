@@ -30,12 +30,12 @@ class VelocityOptions:
     range : tuple of int, optional
         Velocity of the softest and of the loudest hit.
     fixed : int, optional
-        Velocity of every hit.
+        Velocity of every hit, which leaves nothing to the others.
 
     Raises
     ------
     OptionError
-        A value is out of range.
+        A value is out of range, or of no use beside another one.
     """
 
     match: Path | None = None
@@ -45,12 +45,19 @@ class VelocityOptions:
 
     def __post_init__(self) -> None:
         self._shape([])
+        if self.fixed is not None and (self.match, self.curve, self.range) != (None, None, None):
+            raise OptionError(
+                f"a fixed velocity of {self.fixed} leaves nothing to shape; leave out either it, or the range and curve"
+            )
 
     def apply(self, notes: Sequence[DrumNote]) -> list[DrumNote]:
         """Notes with their velocities; raises `OptionError` where the file to match cannot be read or is empty."""
         changed = list(notes)
         if self.match is not None:
-            changed = match_velocity(changed, [(note, velocity) for _, note, velocity in read_midi_notes(self.match)])
+            model = [(note, velocity) for _, note, velocity in read_midi_notes(self.match)]
+            if not model:
+                raise OptionError(f"{self.match}: has no notes to match velocities with; name another performance")
+            changed = match_velocity(changed, model)
         return self._shape(changed)
 
     def _shape(self, notes: list[DrumNote]) -> list[DrumNote]:

@@ -35,7 +35,7 @@ class TimeSignature:
     @classmethod
     def parse(cls, text: str) -> TimeSignature:
         """Read ``"6/8"``."""
-        numerator, _, denominator = text.strip().partition("/")
+        numerator, _, denominator = str(text).strip().partition("/")
         if not (numerator.isdecimal() and denominator.isdecimal()):
             raise OptionError(f"time signature {text!r} is not known; give one like 4/4, 3/4 or 6/8")
         return cls(int(numerator), int(denominator))

@@ -68,6 +68,9 @@ class MidiLayout:
     tracks: str = "one"
 
     def __post_init__(self) -> None:
+        for name in ("format", "ppq", "channel"):
+            if not isinstance(getattr(self, name), int):
+                raise OptionError(f"{name} {getattr(self, name)!r} is no whole number")
         if self.format not in (0, 1):
             raise OptionError(f"MIDI format {self.format} is not written; choose 0 or 1")
         if self.ppq % PPQ_STEP or not PPQ_STEP <= self.ppq <= MAX_PPQ:

@@ -122,12 +122,22 @@ def load_note_map(name: str) -> NoteMap:
         known = ", ".join(note_map_names())
         raise OptionError(f"note map {name!r} is not known; choose one of {known}, or name a YAML file")
     try:
-        # Of texts alone: YAML's own numbers read 036 as 30, and its dates are no notes.
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_MapLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise OptionError(f"{path}: cannot be read as a note map: {reason}") from error
     return _note_map_of(content, path)
+
+
+class _MapLoader(yaml.BaseLoader):
+    """Reads texts alone: YAML's own numbers read 036 as 30, and its dates are no notes. A name may come once."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(problem=f"{twice[0]} is there twice", problem_mark=node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def _note_map_of(content: Any, path: Path) -> NoteMap:
@@ -137,7 +147,7 @@ def _note_map_of(content: Any, path: Path) -> NoteMap:
     if unknown:
         raise OptionError(f"{path}: {', '.join(unknown)} is no drum; drums are {', '.join(PIECES_BY_KEY)}")
     notes = {key: _note_number(key, note, path) for key, note in content["notes"].items()}
-    return NoteMap(str(content.get("name") or path.stem), notes, content.get("verified") == "true")
+    return NoteMap(str(content.get("name") or path.stem), notes, content.get("verified") != "false")
 
 
 def _note_number(key: str, note: Any, path: Path) -> int:
