@@ -41,7 +41,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     final = Path(os.path.realpath(target))
     temporary = final.with_name(f".mix2midi-{secrets.token_hex(6)}{final.suffix}")
     try:
-        _check_target(target, final)
+        check_target(target)
         # Opened with the usual mode, unlike tempfile's 0600, so that the result has the permissions people expect.
         temporary.open("xb").close()
         try:
@@ -53,8 +53,16 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         raise OutputError(f"{target}: cannot be written: {_reason(error)}") from error
 
 
-def _check_target(target: Path, final: Path) -> None:
-    """Say in plain words what the system's own error would hide or what replacing would silently destroy."""
+def check_target(path: Path | str) -> None:
+    """Say in plain words what the system's own error would hide, or what replacing would silently destroy.
+
+    Raises
+    ------
+    OutputError
+        Nothing can be written there.
+    """
+    target = Path(path)
+    final = Path(os.path.realpath(target))
     if final.is_dir():
         raise OutputError(f"{target}: is a folder; name a file to write to")
     if not final.parent.is_dir():

@@ -9,9 +9,16 @@ import pytest
 import soundfile
 
 from mix2midi.drums import FAMILIES
-from mix2midi.errors import OptionError
+from mix2midi.errors import OptionError, OutputError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.pipeline.tune import TuningSet, calibrate_confidence, calibrate_velocity, choose_thresholds, tune
+from mix2midi.pipeline.tune import (
+    TuningSet,
+    _certainty,
+    calibrate_confidence,
+    calibrate_velocity,
+    choose_thresholds,
+    tune,
+)
 from mix2midi.postprocess import write_midi
 from mix2midi.scores import Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, pick_notes
@@ -125,6 +132,27 @@ def test_folders_of_both_kinds_are_sets(tmp_path: Path, tiny_weights: Path, monk
     folders = [tmp_path / "real", tmp_path / "rendered"]
     tune(tiny_weights, folders, tmp_path / "tuned.safetensors", ["drums.wav", "mix.wav"], views=["clean"])
     assert seen == [1, 1, 1]
+
+
+def test_a_set_without_these_drums_does_not_decide_alone() -> None:
+    """What is heard in it is wrong; where nothing is, it is without fault, and not undefined."""
+    empty = song(0.9, 0.1)[0], Reference([])
+    chosen = choose_thresholds([as_set("none", empty), as_set("some", song(0.9, 0.1))], Picking(), ["snare"])
+    assert 0.1 < chosen.thresholds["snare"] < 0.9
+
+
+def test_confidence_is_defined_where_no_hit_is_near() -> None:
+    activation = np.concatenate([np.linspace(0.3, 0.4, 6), [0.55], np.linspace(0.9, 0.99, 45)])
+    points = _certainty([np.array([activation, activation > 0.5])])
+    assert np.isfinite(points).all() and np.all(np.diff([share for _, share in points]) >= 0)
+
+
+def test_what_cannot_work_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mix2midi.transcription.weights.load_weights", lambda path: pytest.fail("work has begun"))
+    with pytest.raises(OptionError, match="'tom' is not known"):
+        tune(tmp_path / "w", [tmp_path], tmp_path / "out", [], families=["tom"])
+    with pytest.raises(OutputError, match="no folder"):
+        tune(tmp_path / "w", [tmp_path], tmp_path / "nowhere" / "out", [])
 
 
 def test_an_unknown_view_is_refused(tmp_path: Path, tiny_weights: Path) -> None:

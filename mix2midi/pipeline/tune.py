@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mix2midi.audio import AudioFile
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
+from mix2midi.files import check_target
 from mix2midi.pipeline.references import find_songs, read_reference
 from mix2midi.scores import Counts, Reference, Scores, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
@@ -78,10 +79,14 @@ def tune(
     ------
     AudioError, ModelError, OptionError
         Songs, weights or references cannot be used.
+    OutputError
+        The output cannot be written there.
     """
     from mix2midi.transcription.weights import load_weights, save_weights
 
     _check_known("view", views, VIEWS)
+    _check_known("family", families, FAMILIES)
+    check_target(output)
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
     sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
@@ -202,9 +207,14 @@ def _certainty(parts: Sequence[NDArray[np.float64]]) -> list[tuple[float, float]
     order = np.argsort(activation, kind="stable")
     share = isotonic_regression(right[order], weights=weights[order] / weights.max()).x
     places = np.quantile(activation, np.linspace(0.0, 1.0, _CERTAINTY_POINTS))
-    # Averaged around each point, and never quite sure: the fit has steps where single hits were right or wrong.
-    smooth = [float(np.mean(share[np.abs(activation[order] - place) <= _CERTAINTY_REACH])) for place in places]
+    smooth = [_share_around(place, activation[order], share) for place in places]
     return [(round(float(place), 4), round(min(value, 0.995), 4)) for place, value in zip(places, smooth, strict=True)]
+
+
+def _share_around(place: float, activation: NDArray[np.float64], share: NDArray[np.float64]) -> float:
+    """Mean share of right hits around an activation: the fit has steps where single hits were right or wrong."""
+    near = np.abs(activation - place) <= _CERTAINTY_REACH
+    return float(share[near].mean() if near.any() else np.interp(place, activation, share))
 
 
 def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict[str, Counts]:
@@ -215,6 +225,7 @@ def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict
 
 
 def _mean_f(counts: Mapping[float, Sequence[Mapping[str, Counts]]], thresholds: Mapping[str, float]) -> float:
+    """Over the sets; one that has none of these drums, and for which none are heard, is without fault."""
     sets = range(len(counts[CANDIDATES[0]]))
     pooled = [sum((counts[thresholds[family]][index][family] for family in thresholds), Counts()) for index in sets]
-    return float(np.mean([part.f_measure for part in pooled]))
+    return float(np.mean([part.f_measure if part.reference or part.estimate else 1.0 for part in pooled]))
