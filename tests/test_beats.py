@@ -220,3 +220,8 @@ def test_real_songs(shared_dir):
         beats = track_beats(notes, float(table[-1, 0]) + 0.1)
         found_s = beats.times_s[beats.times_s < table[-1, 0] + 0.1]
         assert f_measure(table[:, 0], found_s) > 0.9
+
+
+def test_less_than_a_bar_is_taken_for_four_quarters() -> None:
+    hits = [DrumNote(0.5 * beat, drum, 90) for beat in range(3) for drum in (KICK, SNARE, HAT)]
+    assert str(track_beats(hits, 1.45).signature) == "4/4"

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
 from mix2midi.pipeline.references import find_songs, read_reference, reference_of
 from mix2midi.pipeline.score_tables import score_tables
+from mix2midi.pipeline.time_scores import TimeScores
 from mix2midi.scores import Counts, score_notes
 from tests.networks import write_tiny_weights
 
@@ -205,6 +207,15 @@ class TestEvaluation:
         printed = io.StringIO()
         Console(width=200, file=printed).print(table.to_rich())
         assert all(cell in printed.getvalue() for row in table.rows for cell in row)
+
+    def test_musical_time_counts_every_song_and_leaves_out_what_is_not_defined(self, songs):
+        right = TimeScores(1.0, 1.0, 120.0, 120.0, "4/4", "4/4", same_sixteenth=1.0)
+        silent = TimeScores(0.0, 0.0, 60.0, 120.0, "4/4", "4/4", same_sixteenth=float("nan"))
+        evaluation = evaluate_songs([songs[0], songs[0]], only_kicks)
+        timed = [replace(entry, time=time) for entry, time in zip(evaluation.songs, (right, silent), strict=True)]
+        table = score_tables(replace(evaluation, songs=timed))[-1]
+        assert [row[0] for row in table.rows] == ["one", "one", "all"]
+        assert (table.rows[-1][1], table.rows[-1][-1]) == ("0.500", "1.000")
 
     def test_names_of_songs_are_no_markup(self, tmp_path):
         write_audio(tmp_path / "[live] a.wav")

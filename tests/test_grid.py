@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.postprocess import (
+    BeatOptions,
     Beats,
     MidiLayout,
     TempoMap,
     TimeSignature,
     read_midi_notes,
     tempo_map_from_beats,
+    track_beats,
     write_midi,
 )
 from mix2midi.postprocess.tempo_map import TickClock
@@ -269,3 +271,10 @@ def test_impossible_layouts_are_refused(values, message):
 def test_time_signatures_that_are_none_are_refused(text):
     with pytest.raises(OptionError, match="give one like 4/4"):
         TimeSignature.parse(text)
+
+
+def test_the_lead_in_of_the_slowest_song_can_be_stored(tmp_path: Path) -> None:
+    beats = track_beats([DrumNote(17.5, 36, 90)], 30.0, BeatOptions(tempo_bpm=5.0, downbeat_s=17.5))
+    tempo_map = tempo_map_from_beats(beats, first_onset_s=17.5)
+    write_midi(Transcription([DrumNote(17.5, 36, 90)], 30.0), tmp_path / "slow.mid", tempo_map=tempo_map)
+    assert read_midi_notes(tmp_path / "slow.mid")[0][0] == pytest.approx(17.5, abs=0.01)

@@ -97,6 +97,7 @@ def test_all_drums_that_a_map_lacks_are_named_at_once(tmp_path):
     [
         ("", "not a note map"),
         ("notes: {kick: 36, snare: 38, kick: 35}", "kick is there twice"),
+        ("verified: perhaps\nnotes: {kick: 36}", "verified: 'perhaps' is neither true nor false"),
         ("- 36", "not a note map"),
         ("notes: 36", "not a note map"),
         ("notes: {kick: [}", "cannot be read as a note map"),

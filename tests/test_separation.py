@@ -277,11 +277,14 @@ def test_pickle_in_a_folder_is_not_run(tmp_path: Path) -> None:
         ("drums.json", "[]"),
         ("drums.safetensors", None),
         ("drums.safetensors", "damaged"),
+        ("drums.pth", "hello world"),
     ],
 )
 def test_incomplete_folder_names_the_file(tmp_path: Path, name: str, content: str | None) -> None:
     folder = save_open_unmix(tmp_path / "broken")
-    (folder / name).unlink()
+    (folder / name).unlink(missing_ok=True)
+    if name.endswith(".pth"):
+        (folder / "drums.safetensors").unlink()
     if content is not None:
         (folder / name).write_text(content)
     with pytest.raises(ModelError, match=f"^{folder}.*separator.json, drums.json and drums.pth$"):

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 
@@ -135,3 +136,13 @@ def test_evaluation_reports_time(mdb_song, tmp_path):
     table = score_tables(evaluation)[-1]
     assert table.rows[0] == ["Waltz", "1.000", "1.000", "120.0", "120.0", "3/4", "3/4", "1.000"]
     assert table.rows[-1][:4] == ["all", "1.000", "1.000", "1.000 right"]
+
+
+def test_a_time_signature_that_nobody_counts_names_its_file(tmp_path: Path) -> None:
+    midi = mido.MidiFile()
+    signature = mido.MetaMessage("time_signature", numerator=33, denominator=64)
+    hits = [mido.Message("note_on", channel=9, note=36, velocity=90, time=480) for _ in range(8)]
+    midi.tracks.append(mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000), signature, *hits]))
+    midi.save(tmp_path / "odd.mid")
+    with pytest.raises(OptionError, match=r"odd\.mid: time signature 33/64"):
+        read_midi_beats(tmp_path / "odd.mid")

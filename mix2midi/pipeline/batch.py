@@ -152,7 +152,7 @@ def run_jobs(
     """
     for job in jobs:
         files = tuple(job.outputs.paths() if converter.separates else job.outputs.without_stem().paths())
-        if skip_existing and all(path.exists() for path in files):
+        if skip_existing and all(map(os.path.exists, files)):  # which, unlike Path's, bears names that are too long
             yield Skipped(job.song, files)
             continue
         if on_start is not None:

@@ -215,7 +215,7 @@ class Converter:
             remarks.append("nothing was separated, so there is no stem to save")
         song = MeteredSource(source)
         with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
-            heard = self._hear(stem, song.name, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
+            heard = self._hear(stem, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
             arranged = arrange(heard.notes, heard.duration_s, midi.to_arrange())
             transcription = replace(
                 _transcription_of(arranged, heard.duration_s),
@@ -235,12 +235,9 @@ class Converter:
             remarks=(*remarks, *_remarks(heard, song), *_remarks_on_time(arranged, midi)),
         )
 
-    def _hear(
-        self, stem: AudioSource, name: str, on_progress: Callable[[float], None], *, keep_heat_map: bool
-    ) -> Heard:
+    def _hear(self, stem: AudioSource, on_progress: Callable[[float], None], *, keep_heat_map: bool) -> Heard:
         metered = MeteredSource(stem)
-        with memory_guard(self.device, f"{name}: transcribing drums"):
-            heat_map = self.transcriber.heat_map_of(metered, on_progress)
+        heat_map = self.transcriber.heat_map_of(metered, on_progress)
         notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.pickings[self.view])
         return Heard(notes, metered.measured_s, heat_map if keep_heat_map else None)
 

@@ -23,6 +23,8 @@ EXTRA_SUFFIXES = {
 #: What tells files of this program: a phrase, the header of its tables, and the name of an array in its heat maps.
 _MARKS = (PROGRAM.encode(), ",".join(COLUMNS).encode(), b"family_onset.npy")
 _SEARCHED_BYTES = 4096
+#: In bytes, as nearly all file systems have it.
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Outputs:
             A folder is missing or read-only, or a folder has the name of a file.
         """
         for path in self.paths():
+            if len(os.fsencode(path.name)) > _LONGEST_NAME:
+                raise OutputError(f"{path}: the name is too long for a file; name another with -o")
             if path.is_dir():
                 raise OutputError(f"{path}: is a folder, so no file can have this name; write elsewhere with -o")
             folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent

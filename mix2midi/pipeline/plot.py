@@ -128,7 +128,7 @@ def _title(transcription: Transcription, span: Span) -> str:
 
 
 def _stamp(time_s: float) -> str:
-    minutes, seconds = divmod(time_s, 60.0)
+    minutes, seconds = divmod(round(time_s, 1), 60.0)
     return f"{int(minutes)}:{seconds:04.1f}".removesuffix(".0")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ def score_tables(evaluation: Evaluation) -> list[ScoreTable]:
     tables = [_by_song(evaluation), _by_class(pooled)]
     if pooled.pieces:
         tables.append(_by_piece(pooled))
-    timed = {entry.song.name: entry.time for entry in evaluation.songs if entry.time is not None}
+    timed = [(entry.song.name, entry.time) for entry in evaluation.songs if entry.time is not None]
     if timed:
         tables.append(_musical_time(timed))
     return tables
@@ -106,7 +106,7 @@ def _by_piece(pooled: Scores) -> ScoreTable:
     return ScoreTable(title, ["piece", "hits", "F", "precision", "recall"], rows)
 
 
-def _musical_time(timed: Mapping[str, TimeScores]) -> ScoreTable:
+def _musical_time(timed: Sequence[tuple[str, TimeScores]]) -> ScoreTable:
     """By song, then means; of tempo and time signature the share that is right."""
     header = ["song", "beat F", "downbeat F", "BPM", "true BPM", "signature", "true signature", "same sixteenth"]
     rows = [
@@ -120,13 +120,18 @@ def _musical_time(timed: Mapping[str, TimeScores]) -> ScoreTable:
             scores.true_signature,
             _ratio(scores.same_sixteenth),
         ]
-        for name, scores in timed.items()
+        for name, scores in timed
     ]
-    every = list(timed.values())
-    shares = [fmean(getattr(scores, name) for scores in every) for name in _SHARES]
+    shares = [_mean_of_defined(getattr(scores, name) for _, scores in timed) for name in _SHARES]
     beat_f, downbeat_f, tempo, signature, grid = (_ratio(share) for share in shares)
     rows.append(["all", beat_f, downbeat_f, f"{tempo} right", "", f"{signature} right", "", grid])
     return ScoreTable("Musical time, within 70 ms; tempo right within 4 %", header, rows)
+
+
+def _mean_of_defined(values: Iterable[float]) -> float:
+    """NaN where none is: a song without hits has no share of them."""
+    defined = [float(value) for value in values if not math.isnan(value)]
+    return fmean(defined) if defined else math.nan
 
 
 def _f_names(scores: Scores) -> list[str]:

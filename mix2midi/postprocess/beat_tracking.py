@@ -291,6 +291,9 @@ def _decoder_settings(options: BeatOptions, meters: tuple[int, ...]) -> dict[str
 
 
 def _signature_of(position: NDArray[np.int64]) -> TimeSignature:
+    """By the longest bar; of less than one bar nobody can tell, and most are in 4/4."""
+    if np.count_nonzero(position == 1) < 2:
+        return TimeSignature(max(4, int(position.max())))
     beats_per_bar = int(position.max())
     return TimeSignature(beats_per_bar, 8 if beats_per_bar == 6 else 4)
 

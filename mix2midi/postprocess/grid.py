@@ -6,6 +6,7 @@ is heard is therefore filled with whole beats, or part of one, at whatever tempo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -85,7 +86,9 @@ def _lead_in(beats: Beats, first_onset_s: float) -> _LeadIn:
     beat_quarters = beats.signature.beat_quarters
     length = start_s / float(beats.times_s[first + 1] - start_s)  # in beats
     if length >= SHORTEST_BEAT:
-        return _LeadIn(first, round(length) * beat_quarters)
+        quarters = round(length) * beat_quarters
+        is_storable = 60.0 * float(quarters) / start_s >= MIN_TEMPO_BPM  # a lead-in may stretch by half
+        return _LeadIn(first, quarters if is_storable else math.ceil(length) * beat_quarters)
     unit = Fraction(1, 4) if length * float(beat_quarters) > 1 / 6 else Fraction(1, 8)
     return _LeadIn(first, max(1, round(length * float(beat_quarters / unit))) * unit)
 

@@ -277,7 +277,10 @@ def read_midi_beats(path: Path | str) -> Beats | None:
     if np.mean(np.abs(sixteenths - np.rint(sixteenths)) < ON_GRID) < MIN_ON_GRID:
         return None
     signatures = {tick: message for tick, message in messages if message.type == "time_signature"}
-    return _beats_until(max(ticks), signatures, TickClock(_tempo_map_of(midi), midi.ticks_per_beat))
+    try:
+        return _beats_until(max(ticks), signatures, TickClock(_tempo_map_of(midi), midi.ticks_per_beat))
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from error
 
 
 def _beats_until(last: int, signatures: dict[int, mido.MetaMessage], clock: TickClock) -> Beats:

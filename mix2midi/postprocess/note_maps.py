@@ -147,7 +147,13 @@ def _note_map_of(content: Any, path: Path) -> NoteMap:
     if unknown:
         raise OptionError(f"{path}: {', '.join(unknown)} is no drum; drums are {', '.join(PIECES_BY_KEY)}")
     notes = {key: _note_number(key, note, path) for key, note in content["notes"].items()}
-    return NoteMap(str(content.get("name") or path.stem), notes, content.get("verified") != "false")
+    return NoteMap(str(content.get("name") or path.stem), notes, _is_verified(content.get("verified", "true"), path))
+
+
+def _is_verified(text: Any, path: Path) -> bool:
+    if str(text).lower() not in ("true", "false"):
+        raise OptionError(f"{path}: verified: {text!r} is neither true nor false")
+    return str(text).lower() == "true"
 
 
 def _note_number(key: str, note: Any, path: Path) -> int:

@@ -164,7 +164,7 @@ def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
             unidirectional=bool(args.get("unidirectional", False)),
             max_bin=state["input_mean"].shape[0],
         )
-    except (KeyError, AttributeError, IndexError) as error:
+    except (KeyError, AttributeError, IndexError, ValueError) as error:
         raise ModelError(f"{path}: holds no open-unmix network; {way_out}") from error
     _fill(network, state, path, way_out)
     return network, spectrogram
@@ -220,7 +220,7 @@ def _read_state(path: Path, way_out: str) -> Mapping[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(f"{path}: is damaged, or holds more than weights; {way_out}") from error
     if not isinstance(state, Mapping):
         raise ModelError(f"{path}: holds no weights; {way_out}")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.audio import AudioArray, AudioSource
-from mix2midi.errors import DeviceError
+from mix2midi.device import memory_guard
 from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.level import reference_gain, window_levels_db
 from mix2midi.transcription.peaks import VIEWS, Picking
@@ -97,7 +97,10 @@ class Transcriber:
         DeviceError
             The device ran out of memory.
         """
-        report = on_progress or (lambda fraction: None)
+        with memory_guard(self.device, "transcribing drums"):
+            return self._heat_map_of(source, on_progress or (lambda fraction: None))
+
+    def _heat_map_of(self, source: AudioSource, report: Callable[[float], None]) -> HeatMap:
         gain, samples = self._measure(source, report)
         frames = samples // self.hop_length + 1
         onset_rows, velocity_rows = len(self.config.pieces) + len(self.config.families), len(self.config.pieces)
@@ -138,7 +141,6 @@ class Transcriber:
         self, source: AudioSource, gain: float, samples: int, report: Callable[[float], None]
     ) -> Iterator[PaintedRows]:
         """The heat map piece by piece."""
-        import torch
 
         def blocks() -> Iterator[NDArray[np.float32]]:
             done = 0
@@ -147,7 +149,4 @@ class Transcriber:
                 done += block.shape[1]
                 report(_LEVEL_SHARE + (1.0 - _LEVEL_SHARE) * done / samples)
 
-        try:
-            yield from self._painter.paint(blocks(), samples // self.hop_length + 1)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(f"{self.device}: out of memory; use --device cpu") from error
+        return self._painter.paint(blocks(), samples // self.hop_length + 1)
