@@ -47,6 +47,9 @@ def test_the_shipped_recipe_is_valid_and_knows_its_kinds(tmp_path: Path) -> None
     ("old", "new", "message"),
     [
         ("licence: MIT", "licence: CC BY-NC-SA-4.0", "not free"),
+        ("licence: MIT", "licence: CC BY-NC 4.0", "not free"),
+        ("licence: MIT", "licence: CC BY-ND 4.0", "not free"),
+        ("licence: MIT", "licence: CC BY NC 4.0", "not free"),
         ("licence: MIT", "licence: all rights reserved", "not free"),
         ("kind: midi", "kind: vinyl", "vinyl"),
         ("clip_s: 6", "clip_s: 1", "clip_s"),

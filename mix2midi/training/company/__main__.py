@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mix2midi.errors import Mix2MidiError
+from mix2midi.files import atomic_write
 from mix2midi.training.company.credits import credits_table
 from mix2midi.training.company.pool import Entry, read_index, render_company
 from mix2midi.training.company.recipe import read_recipe
@@ -19,7 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.credits is not None:
-            _write_text(options.credits, credits_table(read_recipe(options.recipe, options.sources)))
+            table = credits_table(read_recipe(options.recipe, options.sources))
+            with atomic_write(options.credits) as partial:
+                partial.write_text(table, encoding="utf-8")
             return 0
         entries = render_company(
             options.recipe, options.out_dir, options.seed, options.minutes, options.workers, folders=options.sources
@@ -56,12 +58,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--credits", type=Path, default=None, help="write the table of sources there, render nothing")
     return parser
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Each clip is one `.npy` of int16, mono, 44.1 kHz, so that a slice can be read th
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mix2midi.errors import OptionError, OutputError
+from mix2midi.files import atomic_write
 from mix2midi.training.company.clips import KINDS, render_clip
 from mix2midi.training.company.production import RATE_HZ, Audio, to_int16
 from mix2midi.training.company.recipe import Recipe, read_recipe
@@ -65,12 +65,10 @@ def read_index(pool_dir: Path) -> list[Entry]:
 
 def write_index(pool_dir: Path, entries: Sequence[Entry]) -> None:
     """Replace the index at once, so that a reader never sees half of it."""
-    temporary = pool_dir / f".{INDEX_NAME}.{os.getpid()}"
-    with temporary.open("w", newline="", encoding="utf-8") as opened:
+    with atomic_write(pool_dir / INDEX_NAME) as partial, partial.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, [column.name for column in fields(Entry)])
         writer.writeheader()
         writer.writerows(asdict(entry) for entry in entries)
-    os.replace(temporary, pool_dir / INDEX_NAME)
 
 
 def faults_of(audio: Audio) -> list[str]:
@@ -107,10 +105,8 @@ def _render_one(recipe: Recipe, out_dir: Path, seed: int, number: int) -> Entry 
     else:
         return None
     name = f"{seed:04d}-{number:05d}-{kind}.npy"
-    temporary = out_dir / f".{name}"
-    with temporary.open("wb") as opened:
-        np.save(opened, to_int16(clip.audio))
-    os.replace(temporary, out_dir / name)
+    with atomic_write(out_dir / name) as partial:
+        np.save(partial, to_int16(clip.audio))
     licence_of = {source.name: source.licence for source in recipe.sources}
     names = {source.split("/")[0] for source in clip.sources}
     licences = sorted({licence_of[name] for name in names if name in licence_of})

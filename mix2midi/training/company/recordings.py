@@ -125,6 +125,8 @@ def draw_stretch(source: Source, duration_s: float, rng: Rng) -> tuple[Audio, Pa
     sounding = np.flatnonzero(np.abs(track) > _SILENT)
     track = track[sounding[0] : sounding[-1] + 1] if len(sounding) else track
     start = int(rng.uniform(0, max(1, len(track) - duration_s * RATE_HZ)))
+    if not len(track):
+        raise OptionError(f"{file}: holds no samples; take it out of {source.name}")
     return at_level(track[start : start + round(duration_s * RATE_HZ)], -20.0), file
 
 

@@ -6,7 +6,6 @@ Rendered clips are left alone: what the network takes for drums in them is known
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from mix2midi.files import atomic_write
 from mix2midi.training.company.pool import read_index, write_index
 from mix2midi.transcription.heat_map import HeatMap
 
@@ -119,9 +119,7 @@ def filter_pool(
 
 
 def _write_passages(pool_dir: Path, passages: Sequence[Passage]) -> None:
-    temporary = pool_dir / f".{PASSAGES_NAME}.{os.getpid()}"
-    with temporary.open("w", newline="", encoding="utf-8") as opened:
+    with atomic_write(pool_dir / PASSAGES_NAME) as partial, partial.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, [column.name for column in fields(Passage)])
         writer.writeheader()
         writer.writerows(asdict(passage) for passage in passages)
-    os.replace(temporary, pool_dir / PASSAGES_NAME)
