@@ -16,7 +16,7 @@ from mix2midi.training.learning import learning_rate
 from mix2midi.training.slices import SliceRing, slices_of_step
 from mix2midi.transcription.network import NetworkConfig
 from mix2midi.transcription.training.pictures import draw_heat_maps
-from mix2midi.transcription.training.recipe import OptimiserRecipe, load_recipe
+from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe, load_recipe
 from mix2midi.transcription.training.slices import SliceRenderer
 from mix2midi.transcription.training.train import train, training_renderer
 from mix2midi.transcription.training.trainer import Trainer
@@ -37,6 +37,11 @@ def test_learning_rate_rises_holds_and_falls() -> None:
         ("slices: {volume: 11}", "slices: unknown setting 'volume'"),
         ("- a\n- b", "table of settings"),
         ("a: [", "not valid YAML"),
+        ("optimiser: 5", "optimiser: 5 is no table of settings"),
+        ("optimiser: {learning_rate: 1e-3}", "learning_rate: '1e-3' is no number"),
+        ("optimiser: {steps: 10.5}", "steps: 10.5 is no whole number"),
+        ("workers: 0", "0 workers render nothing"),
+        ("slices: {capacity: 100, first: 400}", "first 400 and window 1500 must fit into a capacity of 100"),
         ("slices: {views: {clean: 0.5, mix: 0.1, separated: 0.1}}", "add up to 1"),
     ],
 )
@@ -48,6 +53,17 @@ def test_recipes_with_mistakes_are_refused(tmp_path: Path, text: str, message: s
     assert str(path) in str(caught.value)
 
 
+def test_a_misspelt_layer_is_refused_before_anything_is_rendered() -> None:
+    with pytest.raises(OptionError, match="network: unknown setting 'chanels'; known are rate_hz"):
+        Recipe(network={"chanels": 3}).network_config()
+
+
+def test_text_of_another_encoding_is_no_recipe(tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_bytes("# für Schlagzeug\nseed: 1".encode("latin-1"))
+    with pytest.raises(OptionError, match=r"recipe\.yaml: not text in UTF-8"):
+        load_recipe(tmp_path / "recipe.yaml")
+
+
 def test_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="cannot read the recipe"):
         load_recipe(tmp_path / "nothing.yaml")
@@ -55,7 +71,7 @@ def test_missing_recipe_is_named(tmp_path: Path) -> None:
 
 def test_shipped_recipe_describes_the_shipped_network() -> None:
     recipe = load_recipe(Path(__file__).parents[1] / "mix2midi" / "configs" / "transcriber.yaml")
-    assert NetworkConfig(**recipe.network) == NetworkConfig()
+    assert recipe.network_config() == NetworkConfig()
 
 
 def test_pictures_show_targets_beside_what_is_produced(tmp_path: Path) -> None:

@@ -43,6 +43,11 @@ def test_without_a_kit_that_is_left_out_there_is_nothing_to_judge_by(data: Path,
     assert not (tmp_path / "none").exists()
 
 
+def test_an_unknown_view_is_named(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="view 'dry' is not known; choose from clean, separated, mix"):
+        render_validation_songs(data / "recipe.yaml", data, tmp_path, 1, "dry")
+
+
 def test_drums_alone_need_no_company(data: Path, tmp_path: Path) -> None:
     recipe = data / "with-company.yaml"
     recipe.write_text((data / "recipe.yaml").read_text().replace("data: {", "data: {company: nowhere, "))

@@ -135,7 +135,6 @@ def score_excerpts(weights: Weights, excerpts: Sequence[Excerpt], device: str = 
 
 
 def _read_drums(source: Path, recipe: Recipe, performances: list[Performance], folder: Path) -> OwnDrums:
-    from mix2midi.transcription.network import NetworkConfig
     from mix2midi.transcription.training.own_drums import (
         RecordedSlices,
         held_out_songs,
@@ -146,7 +145,7 @@ def _read_drums(source: Path, recipe: Recipe, performances: list[Performance], f
     recordings = _read_recordings(source)
     if recordings:
         learnt, held_out = split_recordings(recordings)
-        network = NetworkConfig(**recipe.network)
+        network = recipe.network_config()
         return OwnDrums([RecordedSlices(learnt, network, recipe.slices.frames, recipe.seed)], held_out)
     library = _read_kit(source, folder)
     return OwnDrums([kit_slices(recipe, library, performances)], held_out_songs(library, _SONGS))

@@ -10,6 +10,7 @@ import numpy as np
 
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
+from mix2midi.files import atomic_write
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.transcription.peaks import VIEWS
 from mix2midi.transcription.training.recipe import Recipe, load_recipe
@@ -56,13 +57,14 @@ def render_validation_songs(
     OptionError
         The recipe or its data cannot be used, or the recipe leaves no kit out.
     """
-    from mix2midi.transcription.network import NetworkConfig
     from mix2midi.transcription.training.train import judging_renderer
 
+    if view not in VIEWS:
+        raise OptionError(f"view {view!r} is not known; choose from {', '.join(VIEWS)}")
     recipe = load_recipe(recipe_path)
     if not recipe.data.left_out_kits:
         raise OptionError(f"{recipe_path}: data.left_out_kits names no kit; songs to judge by need one")
-    network = NetworkConfig(**recipe.network)
+    network = recipe.network_config()
     frames = round(duration_s * network.rate_hz / network.slow_hop_length) * network.slow_stride
     plain = _without_effects(recipe, frames, view)
     renderers = [judging_renderer(plain, data_folder, kit) for kit in recipe.data.left_out_kits]
@@ -98,7 +100,8 @@ def _write_song(renderer: SliceRenderer, number: int, folder: Path) -> Path:
     audio = audio[first : first + frames * network.hop_length]
     notes = sorted(_note(hit, network.hop_length / network.rate_hz) for hit in hits if 0 <= hit[0] < frames)
     path = folder / f"{number:03d}.flac"
-    soundfile.write(path, audio, network.rate_hz, subtype="PCM_16")
+    with atomic_write(path) as partial:
+        soundfile.write(partial, audio, network.rate_hz, subtype="PCM_16")
     truth = Transcription(notes, len(audio) / network.rate_hz, title=path.stem)
     write_midi(truth, path.with_name(f"{path.stem}_reference.mid"))
     return path

@@ -77,6 +77,12 @@ class DrumSliceRecipe:
     attack_share: float = 0.0
     drum_effects: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not 0 < max(self.first, self.window) <= self.capacity:
+            raise OptionError(
+                f"slices: first {self.first} and window {self.window} must fit into a capacity of {self.capacity}"
+            )
+
 
 @dataclass(frozen=True)
 class LearningRecipe:
@@ -162,6 +168,10 @@ class TrainingRecipe(RunRecipe):
     data: DataRecipe = field(default_factory=DataRecipe)
     slices: DrumSliceRecipe = field(default_factory=DrumSliceRecipe)
 
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise OptionError(f"{self.workers} workers render nothing; give at least 1")
+
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a table.
@@ -177,6 +187,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OptionError(f"{path}: cannot read the recipe ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise OptionError(f"{path}: not text in UTF-8 ({error.reason} at byte {error.start})") from error
     except yaml.YAMLError as error:
         raise OptionError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
@@ -205,9 +217,25 @@ def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
     for name, value in values.items():
         part: Any = known[name].default_factory
         if isinstance(part, type) and is_dataclass(part):
-            value = _build(part, value or {}, f"{where}: {name}")
+            value = _table(value, f"{where}: {name}")
+            value = _build(part, value, f"{where}: {name}")
+        else:
+            _check_number(value, known[name].type, f"{where}: {name}")
         arguments[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**arguments)
     except OptionError as error:
         raise OptionError(f"{where}: {error}") from error
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if value is not None and not isinstance(value, Mapping):
+        raise OptionError(f"{where}: {value!r} is no table of settings")
+    return value or {}
+
+
+def _check_number(value: Any, kind: Any, where: str) -> None:
+    """YAML reads 1e-3, without a point, as text, which would be found out after the first slices are rendered."""
+    wanted: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
+    if kind in wanted and (not isinstance(value, wanted[kind]) or isinstance(value, bool)):
+        raise OptionError(f"{where}: {value!r} is no {'whole number' if kind == 'int' else 'number'}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
+from mix2midi.errors import OptionError
 from mix2midi.training.recipe import DrumSliceRecipe
 from mix2midi.training.slices import Slice, SliceRing
 
@@ -39,12 +40,13 @@ def _render_until_stopped(renderer: Renderer, folder: Path, share: int, of: int,
     import torch
 
     torch.set_num_threads(1)
-    os.nice(5)
-    parent = os.getppid()
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(5)
+    trainer = multiprocessing.parent_process()
     ring = SliceRing(folder, renderer.recipe.capacity, renderer.samples)
     number = max(0, wanted.value - renderer.recipe.capacity)
     number += (share - number) % of
-    while os.getppid() == parent:  # a trainer that was killed takes its workers along
+    while trainer is None or trainer.is_alive():  # one that was killed takes its workers along
         if number >= wanted.value:
             time.sleep(_IDLE_S)
             continue
@@ -83,9 +85,9 @@ class RenderWorkers(AbstractContextManager["RenderWorkers"]):
         self._wanted.value = max(self._wanted.value, number)
 
     def check(self) -> None:
-        """Raise RuntimeError where a renderer has died: training would wait for it for ever."""
+        """Raise `OptionError` where a renderer has died: training would wait for it for ever."""
         if not all(process.is_alive() for process in self._processes):
-            raise RuntimeError("a renderer of training slices has died; its traceback stands above")
+            raise OptionError("a renderer of training slices has died; what it stumbled over stands above")
 
     def __enter__(self) -> RenderWorkers:
         for process in self._processes:

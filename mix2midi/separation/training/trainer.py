@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mix2midi.errors import ModelError
+from mix2midi.files import atomic_write
 from mix2midi.separation.open_unmix import read_open_unmix_folder
 from mix2midi.separation.training.mixes import Mixer
 from mix2midi.separation.training.recipe import NetworkRecipe, SeparatorRecipe
@@ -167,7 +168,7 @@ def _decibels(error: Tensor, drums: Tensor, floor: Tensor) -> Tensor:
 
 def save_open_unmix(network: OpenUnmix, recipe: SeparatorRecipe, steps: int, folder: Path) -> None:
     """Write a folder as open-unmix's own training does, weights as safetensors of half precision."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     folder.mkdir(parents=True, exist_ok=True)
     transform = recipe.network
@@ -180,7 +181,7 @@ def save_open_unmix(network: OpenUnmix, recipe: SeparatorRecipe, steps: int, fol
         for key, value in network.state_dict().items()
     }
     for name, content in (("separator.json", settings), ("drums.json", drums)):
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    partial = folder / "drums.part"
-    save_file(state, partial)
-    partial.replace(folder / "drums.safetensors")
+        with atomic_write(folder / name) as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with atomic_write(folder / "drums.safetensors") as partial:
+        partial.write_bytes(save(state))

@@ -104,7 +104,7 @@ def kit_slices(recipe: Recipe, library: KitLibrary, performances: list[Performan
     """Slices played on a kit: from patterns, and from performances where there are any."""
     share = 0.5 if performances else 1.0
     slices = replace(recipe.slices, pattern_share=share)
-    return SliceRenderer(slices, NetworkConfig(**recipe.network), library, performances, None, recipe.seed)
+    return SliceRenderer(slices, recipe.network_config(), library, performances, None, recipe.seed)
 
 
 def split_recordings(recordings: Sequence[Excerpt]) -> tuple[list[Excerpt], list[Excerpt]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mix2midi.errors import OptionError
 from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, load_settings
 from mix2midi.transcription.peaks import VIEWS
+
+if TYPE_CHECKING:
+    from mix2midi.transcription.network import NetworkConfig
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class SliceRecipe(DrumSliceRecipe):
     master_effects: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if set(self.views) != set(VIEWS) or abs(sum(self.views.values()) - 1.0) > 1e-6:
             raise OptionError(f"views gives shares of {', '.join(VIEWS)} that add up to 1")
 
@@ -76,6 +80,16 @@ class Recipe(TrainingRecipe):
     network: Mapping[str, Any] = field(default_factory=dict)
     slices: SliceRecipe = field(default_factory=SliceRecipe)
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+
+    def network_config(self) -> NetworkConfig:
+        """Sizes of all layers. Raises `OptionError` for a setting that does not exist."""
+        from mix2midi.transcription.network import NetworkConfig
+
+        known = [item.name for item in fields(NetworkConfig)]
+        unknown = sorted(set(self.network) - set(known))
+        if unknown:
+            raise OptionError(f"network: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
+        return NetworkConfig(**self.network)
 
 
 def load_recipe(path: Path) -> Recipe:

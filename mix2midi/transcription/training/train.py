@@ -114,14 +114,13 @@ def judging_renderer(recipe: Recipe, data_folder: Path, kit: str) -> SliceRender
 def _renderer(recipe: Recipe, data_folder: Path, library: KitLibrary, split: str, seed: int) -> SliceRenderer:
     from mix2midi.training.company_pool import CompanyPool
     from mix2midi.training.performances import load_grooves
-    from mix2midi.transcription.network import NetworkConfig
     from mix2midi.transcription.training.slices import SliceRenderer
 
     data = recipe.data
     company = CompanyPool(data_folder / data.company) if data.company else None
     grooves = load_grooves(data_folder / data.grooves, split)
     separator = _separator_of(recipe, data_folder)
-    network = NetworkConfig(**recipe.network)
+    network = recipe.network_config()
     return SliceRenderer(recipe.slices, network, library, grooves, company, seed, separator=separator)
 
 

@@ -15,7 +15,7 @@ from mix2midi.errors import ModelError
 from mix2midi.training.blend import blend_networks
 from mix2midi.training.learning import SliceLearner
 from mix2midi.training.team import Team
-from mix2midi.transcription.network import DrumNetwork, NetworkConfig
+from mix2midi.transcription.network import DrumNetwork
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe
 from mix2midi.transcription.training.targets import paint_targets
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
@@ -38,7 +38,7 @@ class Trainer(SliceLearner[DrumNetwork]):
     def __init__(self, recipe: Recipe, folder: Path, team: Team | None = None) -> None:
         team = team or Team()
         torch.manual_seed(recipe.seed)
-        network = DrumNetwork(NetworkConfig(**recipe.network)).to(team.device)
+        network = DrumNetwork(recipe.network_config()).to(team.device)
         super().__init__(network, _optimiser(network, recipe.optimiser), recipe, folder, team)
         self.recipe = recipe
         self.slice_s = recipe.slices.frames * network.config.hop_length / network.config.rate_hz
