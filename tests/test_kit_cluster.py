@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix2midi.drums import FAMILIES, PIECES_BY_KEY
-from mix2midi.errors import OptionError
+from mix2midi.errors import AudioError, OptionError
 from mix2midi.training.kit_check import labelled
 from mix2midi.training.kit_check.check import check_library
 from mix2midi.training.kit_check.clusters import sort_one_shots
@@ -29,7 +29,7 @@ from mix2midi.training.kit_check.labelled import (
 from mix2midi.training.kit_check.sorted_folder import LISTEN, write_sorting
 from mix2midi.training.kit_import.formats import read_source
 from mix2midi.training.kit_import.library import extend_library
-from mix2midi.training.kits import MANIFEST_COLUMNS, read_manifest
+from mix2midi.training.kits import MANIFEST_COLUMNS, KitLibrary, read_manifest
 from mix2midi.training.sample_features import pitch_hz, sample_features
 from mix2midi.training.synthesis import synthesise_kit
 from tests.sounds import RATE_HZ, one_shot
@@ -131,6 +131,32 @@ def test_folder_without_sounds_is_refused(tmp_path: Path, known: LabelledSounds)
         sort_one_shots(tmp_path, known)
 
 
+def test_two_families_are_too_little_to_learn_from(unlabelled: Path, known: LabelledSounds) -> None:
+    few = known.where(np.isin(known.families, ["kick", "snare"]))
+    with pytest.raises(OptionError, match="fewer than 3 families"):
+        sort_one_shots(unlabelled, few)
+
+
+def test_a_kit_that_nothing_can_be_compared_with_is_believed(known: LabelledSounds) -> None:
+    kits = np.where(known.families == "kick", "kicks alone", "the rest")
+    families, stated = leave_kit_out(LabelledSounds(known.features, known.pieces, kits))
+    rest = kits == "the rest"
+    assert np.all(stated[rest] == 1.0) and np.all(families[rest] == known.families[rest])
+
+
+def test_a_sorting_that_fails_leaves_nothing(
+    unlabelled: Path, known: LabelledSounds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    sorting = sort_one_shots(unlabelled, known)
+    monkeypatch.setattr("mix2midi.training.kit_check.sorted_folder.draw_sorting", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_sorting(sorting, tmp_path / "sorted")
+    assert not list(tmp_path.glob("*sorted*"))
+
+
 @settings(deadline=None, max_examples=25)
 @given(frequency_hz=st.floats(50, 380), gain=st.floats(0.01, 1.0))
 def test_features_do_not_depend_on_the_level(frequency_hz: float, gain: float) -> None:
@@ -199,3 +225,16 @@ def test_no_library_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("kit,file\n")
     with pytest.raises(OptionError, match="no column 'gm_note'"):
         check_library(tmp_path)
+    (tmp_path / "manifest.csv").write_text(",".join(MANIFEST_COLUMNS) + "\nkit,a.flac\n")
+    with pytest.raises(OptionError, match="line 2 has not as many fields"):
+        check_library(tmp_path)
+
+
+def test_a_library_that_cannot_be_played_names_the_file(library: Path) -> None:
+    (library / "machine1/snare.flac").write_bytes(b"")
+    with pytest.raises(AudioError, match=r"snare\.flac: cannot be read as audio"):
+        _ = [instrument.layers for instrument in KitLibrary(library).instruments]
+    rows = [tuple(row.values()) for row in read_manifest(library)]
+    write_manifest(library, [(*rows[0][:2], "low", *rows[0][3:])])
+    with pytest.raises(OptionError, match="note or velocity is no number"):
+        KitLibrary(library)

@@ -103,7 +103,8 @@ def sidecar_of(path: Path) -> Path:
 
 
 def _write_sidecar(path: Path, digest: str) -> None:
-    sidecar_of(path).write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    with _partial_file(sidecar_of(path), path.name) as partial:
+        partial.write(f"{digest}  {path.name}\n".encode())
 
 
 def _ask_server(url: str, name: str) -> Message:
@@ -148,7 +149,7 @@ def _transfer(url: str, partial: IO[bytes], name: str, on_download: OnDownload |
     request = urllib.request.Request(url, headers=_HEADERS)
     with urllib.request.urlopen(request, timeout=_STALL_TIMEOUT_S) as response:
         total = int(response.headers.get("Content-Length") or 0)
-        while piece := response.read(_PIECE):
+        while piece := _next_piece(response):
             partial.write(piece)
             digest.update(piece)
             done += len(piece)
@@ -157,6 +158,14 @@ def _transfer(url: str, partial: IO[bytes], name: str, on_download: OnDownload |
     if done < total:
         raise http.client.IncompleteRead(b"", total - done)
     return digest.hexdigest()
+
+
+def _next_piece(response: http.client.HTTPResponse) -> bytes:
+    """What fails here is the network, whatever the system calls it; what fails in writing is the disk."""
+    try:
+        return response.read(_PIECE)
+    except OSError as error:
+        raise ConnectionError(error.strerror or str(error)) from error
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.drums import piece_of_note
-from mix2midi.errors import OptionError
+from mix2midi.errors import AudioError, OptionError
 
 RATE_HZ = 44100
 #: Columns of a library's manifest.
@@ -105,7 +105,7 @@ def read_manifest(folder: Path) -> list[dict[str, str]]:
     Raises
     ------
     OptionError
-        There is no manifest, or it lacks a column.
+        There is no manifest, it lacks a column, or a row is cut off.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
@@ -115,12 +115,18 @@ def read_manifest(folder: Path) -> list[dict[str, str]]:
         missing = [column for column in MANIFEST_COLUMNS if column not in (table.fieldnames or ())]
         if missing:
             raise OptionError(f"{manifest}: no column {missing[0]!r}; a kit library's manifest has it")
-        return list(table)
+        rows = list(table)
+    for number, row in enumerate(rows, 2):
+        if None in row or None in row.values():
+            raise OptionError(f"{manifest}: line {number} has not as many fields as the first; correct or remove it")
+    return rows
 
 
 def _group_instruments(folder: Path, rows: list[dict[str, str]]) -> list[Instrument]:
     groups: dict[tuple[str, str, str], list[tuple[int, Path]]] = defaultdict(list)
     for row in rows:
+        if not (row["gm_note"].isdecimal() and row["layer_velocity"].isdecimal()):
+            raise OptionError(f"{folder}: {row['file']}: note or velocity is no number; see `mix2midi kits check`")
         piece = piece_of_note(int(row["gm_note"]))
         if piece is not None:
             key = (row["kit"], piece.key, f"{row['source']}#{row['gm_note']}")
@@ -136,7 +142,10 @@ def _read_one_shot(file: Path) -> NDArray[np.float32]:
     import soundfile
     import soxr
 
-    audio, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
+    try:
+        audio, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{file}: cannot be read as audio ({error}); see `mix2midi kits check`") from error
     mono = audio.mean(axis=1)
     if rate_hz != RATE_HZ:
         mono = soxr.resample(mono, rate_hz, RATE_HZ)

@@ -65,6 +65,10 @@ class Sorting:
     unusable: Sequence[Path] = ()
 
 
+#: To learn from: fewer lie on no plane.
+_FEWEST_FAMILIES = 3
+
+
 def sort_one_shots(folder: Path, known: LabelledSounds) -> Sorting:
     """Sort the one-shots of a folder and its subfolders.
 
@@ -79,8 +83,10 @@ def sort_one_shots(folder: Path, known: LabelledSounds) -> Sorting:
     AudioError
         The folder holds no audio.
     OptionError
-        None of its files is a sound.
+        None of its files is a sound, or there is too little to learn from.
     """
+    if len(set(known.families.tolist())) < _FEWEST_FAMILIES:
+        raise OptionError(f"fewer than {_FEWEST_FAMILIES} families are too little to learn from; name another library")
     read = [(path, features_of_file(path)) for path in find_audio([folder])]
     usable = [(path, features) for path, features in read if features is not None]
     if not usable:

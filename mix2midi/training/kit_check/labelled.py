@@ -189,7 +189,11 @@ def leave_kit_out(
     for kit in np.unique(sounds.kits):
         on_kit(str(kit))
         held = sounds.kits == kit
-        model = sounds.where(~held).family_model
+        others = sounds.where(~held)
+        if len(set(others.families.tolist())) < 2:  # nothing to tell it from: it is believed
+            families[held], stated[held] = sounds.families[held], 1.0
+            continue
+        model = others.family_model
         probabilities = model.predict_proba(sounds.features[held])
         families[held] = model.classes_[probabilities.argmax(axis=1)]
         column = {family: index for index, family in enumerate(model.classes_)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import secrets
 import shutil
 from pathlib import Path
 
@@ -26,16 +27,20 @@ def write_sorting(sorting: Sorting, folder: Path) -> None:
     """
     if folder.exists():
         raise OptionError(f"{folder}: is there already; name a new folder")
+    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     try:
         for number, sample in enumerate(sorting.samples, 1):
-            place = folder / (LISTEN if sample.is_outlier else sample.piece)
+            place = partial / (LISTEN if sample.is_outlier else sample.piece)
             place.mkdir(parents=True, exist_ok=True)
             # Not the file's own name, which may tell another drum; the table has it.
             shutil.copyfile(sample.path, place / f"{number:04d}{sample.path.suffix.lower()}")
-        _write_table(sorting, folder / "clusters.csv")
+        _write_table(sorting, partial / "clusters.csv")
+        draw_sorting(sorting, partial / "clusters.png")
+        partial.rename(folder)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror or error}); write elsewhere") from error
-    draw_sorting(sorting, folder / "clusters.png")
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_table(sorting: Sorting, path: Path) -> None:

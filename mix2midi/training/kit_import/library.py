@@ -204,7 +204,7 @@ def _read_hits(kit: SourceKit) -> tuple[list[_Hit], list[str]]:
         try:
             audio = trim_hit(sample.read())
         except AudioError as error:
-            left_out.append(str(error))
+            left_out.append(f"{sample.instrument} (note {sample.note}, velocity {sample.velocity}): {error}")
             continue
         if gain_to_decibels(np.abs(audio).max(initial=0.0)) < SILENT_DB:
             left_out.append(f"{sample.instrument} (note {sample.note}, velocity {sample.velocity}): silent")
