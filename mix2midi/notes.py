@@ -63,7 +63,7 @@ class Transcription:
     duration_s : float
         Length of the audio that was transcribed.
     tempo_bpm : float
-        Mean tempo of the song, in quarter notes per minute.
+        Mean tempo of the song, in quarter notes per minute; with a constant tempo, that of the MIDI file.
     separator : str
         Which separator made the stem; ``"none"`` where the input was used as it is.
     device : str

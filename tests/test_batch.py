@@ -67,6 +67,14 @@ def test_same_names_of_two_folders_go_into_folders_of_their_own(tmp_path: Path) 
     assert sorted(str(Path(midi).relative_to(out)) for midi in planned(folders, out).values()) == expected
 
 
+def test_other_suffixes_of_a_name_are_told_apart_in_each_folder(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    files = touch(tmp_path, "x/a.wav", "x/a.mp3", "y/a.mp3")
+    found = sorted(str(Path(midi).relative_to(out)) for midi in planned(files, out).values())
+    assert found == ["x/a.mp3.mid", "x/a.wav.mid", "y/a.mid"]
+
+
 def test_same_names_in_folders_of_one_name_are_refused(tmp_path: Path) -> None:
     songs = touch(tmp_path, "p/x/a.wav", "q/x/a.wav")
     with pytest.raises(OptionError, match="different folders"):

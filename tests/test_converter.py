@@ -193,3 +193,9 @@ def test_output_is_checked_before_work(song: Path, converter: Converter) -> None
     with pytest.raises(OutputError, match=r"link\.mid: there is no folder .*nowhere"):
         converter.convert(song, Outputs(song.parent / "link.mid"))
     assert "transcriber" not in vars(converter), "no model was loaded for it"
+
+
+def test_a_path_is_that_of_the_midi_file(song: Path, converter: Converter, tmp_path: Path) -> None:
+    assert converter.convert(song, str(tmp_path / "new.mid")).files == (tmp_path / "new.mid",)
+    assert read_midi_notes(tmp_path / "new.mid") is not None
+    assert converter.convert(song).files == ()

@@ -256,6 +256,7 @@ def test_a_drum_that_the_library_lacks_fails_this_song_alone(song, converter, tm
         (["--bpm", "0"], ["0 BPM is out of range"]),
         (["--bpm", "nan"], ["nan BPM is out of range"]),
         (["--bpm", "fast"], ["--bpm", "number"]),
+        (["--bpm", "990", "--time-signature", "1/32"], ["990 BPM in 1/32 are 7920 beats a minute", "at most 2000"]),
         (["--time-signature", "waltz"], ["'waltz'", "3/4"]),
         (["--downbeat", "-1"], ["-1 s is not in the song"]),
         (["--downbeat", "99"], ["song.wav", "12.0 s", "99 s"]),
@@ -310,6 +311,12 @@ def test_python_refuses_the_same(song):
         ({"channel": "10"}, "channel '10' is no whole number"),
         ({"time_signature": (3, 4)}, r"\(3, 4\).* give one like 4/4"),
         ({"velocity": 100}, "velocity 100 is not known"),
+        ({"tempo_bpm": "120"}, "tempo_bpm '120' is no number"),
+        ({"downbeat_s": "1"}, "downbeat_s '1' is no number"),
+        ({"velocity_range": (1, 2, 3)}, r"\(1, 2, 3\) is not two whole numbers"),
+        ({"velocity_range": 20}, "20 is not two whole numbers"),
+        ({"keep_flams": "no"}, "keep_flams 'no' is neither True nor False"),
+        ({"note_map": 3}, "note map '3' is not known"),
     ],
 )
 def test_python_has_words_for_values_of_another_type(values, words):

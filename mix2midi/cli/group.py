@@ -99,7 +99,7 @@ class CommandGroup(TyperGroup):
     ) -> Any:
         """Run a command; every expected trouble becomes one line on stderr and an exit code.
 
-        0 is success, 1 trouble with a file, a model or a device, 2 a wrong command line, 130 Ctrl-C.
+        0 is success, 1 trouble with a file, a model, a device or a value, 2 words that are no command line, 130 Ctrl-C.
         """
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)

@@ -38,7 +38,7 @@ def train_command(
         Path, typer.Option("--run", metavar="DIR", help="Folder of the run: checkpoint, log, weights.")
     ] = Path("runs/transcriber"),
     steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Stop after this step instead of the recipe's last.")
+        int | None, typer.Option("--steps", min=1, help="Number of steps, instead of the recipe's.")
     ] = None,
     initial_weights: Annotated[
         Path | None, typer.Option("--from", metavar="WEIGHTS", help="Start from these weights, not from chance.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,11 +198,17 @@ def _find_songs(inputs: Sequence[Path]) -> tuple[list[_Found], list[Failure]]:
 
 def _inner_paths(found: Sequence[_Found]) -> list[Path]:
     """Where songs go inside an output folder; where two folders hold the same name, into subfolders named like them."""
-    counts = Counter(os.path.normcase(entry.inner) for entry in found)
+    folders: dict[str, set[Path]] = defaultdict(set)
+    for entry in found:
+        folders[_name_of(entry)].add(entry.folder)
     return [
-        entry.inner if counts[os.path.normcase(entry.inner)] == 1 else Path(entry.folder.resolve().name) / entry.inner
+        Path(entry.folder.resolve().name) / entry.inner if len(folders[_name_of(entry)]) > 1 else entry.inner
         for entry in found
     ]
+
+
+def _name_of(entry: _Found) -> str:
+    return os.path.normcase(entry.inner.with_suffix(""))
 
 
 def _is_song(path: Path) -> bool:

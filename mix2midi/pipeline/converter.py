@@ -145,7 +145,14 @@ class Converter:
     ) -> Transcription:
         """Transcribe a song and write nothing.
 
-        Parameters and errors are those of `convert`, as far as they concern no file.
+        Parameters
+        ----------
+        source : AudioSource
+            `mix2midi.audio.AudioFile` of a path, or `mix2midi.audio.AudioArray` of samples.
+        midi, on_progress
+            See `convert`, as for errors.
+        title : str
+            Name of the song.
         """
         midi = midi or MidiOptions()
         return self._convert_source(source, Outputs(), midi, title, Picture(), on_progress).transcription
@@ -153,7 +160,7 @@ class Converter:
     def convert(
         self,
         path: Path | str,
-        outputs: Outputs | None = None,
+        outputs: Outputs | Path | str | None = None,
         *,
         midi: MidiOptions | None = None,
         picture: Picture | None = None,
@@ -165,8 +172,8 @@ class Converter:
         ----------
         path : Path or str
             Audio or video file.
-        outputs : Outputs, optional
-            What to write where; nothing by default.
+        outputs : Outputs, Path or str, optional
+            What to write where; a path is that of the MIDI file. Nothing by default. Files that are there are replaced.
         midi : MidiOptions, optional
             Musical time, velocities and layout of the MIDI file.
         picture : Picture, optional
@@ -191,7 +198,8 @@ class Converter:
         NoteMapError
             The drum library lacks a drum that was heard; the other files are written by then.
         """
-        outputs = outputs or Outputs()
+        if outputs is None or not isinstance(outputs, Outputs):
+            outputs = Outputs(None if outputs is None else Path(outputs))
         source = AudioFile(path)
         outputs.check()
         midi = midi or MidiOptions()

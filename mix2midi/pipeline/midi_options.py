@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +84,21 @@ class MidiOptions:
     channel: int = 10
 
     def __post_init__(self) -> None:
+        self._check_types()
         self.to_arrange().velocity.apply([])
         self.to_layout()
         self.load_note_map()
+
+    def _check_types(self) -> None:
+        """From Python come values that the command line cannot give."""
+        for name in ("tempo_bpm", "downbeat_s", "strength", "velocity_curve"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Real):
+                raise OptionError(f"{name} {value!r} is no number")
+        if self.velocity_range is not None and not _are_two_numbers(self.velocity_range):
+            raise OptionError(f"velocity_range {self.velocity_range!r} is not two whole numbers, such as (20, 110)")
+        if not isinstance(self.keep_flams, bool):
+            raise OptionError(f"keep_flams {self.keep_flams!r} is neither True nor False")
 
     def to_arrange(self) -> ArrangeOptions:
         """What concerns the hits."""
@@ -98,7 +112,7 @@ class MidiOptions:
 
     def load_note_map(self) -> NoteMap | None:
         """Notes of the drum library; None for General MIDI."""
-        return None if self.note_map is None else load_note_map(self.note_map)
+        return None if self.note_map is None else load_note_map(str(self.note_map))
 
     def _to_quantize(self) -> QuantizeOptions | None:
         given: dict[str, Any] = {"strength": self.strength, "swing": self.swing}
@@ -123,3 +137,7 @@ class MidiOptions:
             range=self.velocity_range,
             fixed=int(value) if mode == "fixed" else None,
         )
+
+
+def _are_two_numbers(values: Any) -> bool:
+    return isinstance(values, Sequence) and len(values) == 2 and all(isinstance(value, int) for value in values)

@@ -11,7 +11,6 @@ from mix2midi.audio import AudioArray
 from mix2midi.notes import Transcription
 from mix2midi.pipeline.converter import Converter
 from mix2midi.pipeline.midi_options import MidiOptions
-from mix2midi.pipeline.outputs import Outputs
 from mix2midi.separation.download import OnDownload
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def convert(
     path : Path or str
         Audio or video file.
     midi_path : Path or str, optional
-        Where to write the drum part as MIDI; by default nothing is written.
+        Where to write the drum part as MIDI; what is there is replaced. By default nothing is written.
     midi : MidiOptions, optional
         Musical time, velocities and layout of the MIDI file, such as
         ``MidiOptions(quantize="1/16", swing="auto", note_map="superior-drummer-3")``.
@@ -60,8 +59,7 @@ def convert(
     Mix2MidiError
         As `Converter.convert`.
     """
-    outputs = Outputs(midi=None if midi_path is None else Path(midi_path))
-    return Converter(**settings).convert(path, outputs, midi=midi).transcription
+    return Converter(**settings).convert(path, midi_path, midi=midi).transcription
 
 
 def transcribe(

@@ -13,6 +13,8 @@ from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
 #: More in a bar the decoder of beats does not hold.
 MAX_BEATS_PER_BAR = 15
+#: Two frames of the network that hears beats; beyond it nothing can be counted.
+MAX_COUNTED_BPM = 2000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Beats:
     Attributes
     ----------
     times_s : ndarray [shape=(beats,), float64]
-        Rising, at least two, from the first beat at or after 0 s to the end of the song.
+        Rising, at least two, from the first beat of the song, at 0 s or a few hundredths before it, to beyond its end.
     position : ndarray [shape=(beats,), int64]
         Position in the bar; 1 is a downbeat.
     signature : TimeSignature
@@ -119,7 +121,8 @@ class BeatOptions:
     Raises
     ------
     OptionError
-        The tempo cannot be stored in a MIDI file, the downbeat is before the start, or the bar too long to follow.
+        The tempo cannot be stored in a MIDI file, the downbeat is before the start, the bar is too long or its beats
+        are too fast to follow.
     """
 
     tempo_bpm: float | None = None
@@ -133,5 +136,12 @@ class BeatOptions:
             raise OptionError(
                 f"time signature {self.signature} is too long to follow; at most {MAX_BEATS_PER_BAR} beats"
             )
+        if self.tempo_bpm is not None and self.signature is not None:
+            beats_per_minute = self.tempo_bpm / float(self.signature.beat_quarters)
+            if beats_per_minute > MAX_COUNTED_BPM:
+                raise OptionError(
+                    f"{self.tempo_bpm:g} BPM in {self.signature} are {beats_per_minute:g} beats a minute, too many to "
+                    f"follow; at most {MAX_COUNTED_BPM:g}"
+                )
         if self.downbeat_s is not None and not 0.0 <= self.downbeat_s < np.inf:
             raise OptionError(f"a downbeat at {self.downbeat_s:g} s is not in the song; give seconds from its start")

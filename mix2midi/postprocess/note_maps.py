@@ -81,7 +81,7 @@ class NoteMap:
         if missing:
             lacks = ", ".join(self._lack(note) for note in sorted(missing))
             raise NoteMapError(
-                f"{self.name} has no {lacks}: put {'it' if len(missing) == 1 else 'them'} into a map of your own"
+                f"{self.name} has no {lacks}: use a map of your own with {'it' if len(missing) == 1 else 'them'}"
             )
 
     def _lack(self, general_midi_note: int) -> str:
