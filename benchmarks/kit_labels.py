@@ -1,6 +1,6 @@
 """How well sounds tell their drum: whole kits left out, and synthetic drums as the only teacher.
 
-Prints what CONTRIBUTING and the model card state: python benchmarks/kit_labels.py LIBRARY
+Prints what the model card states: python benchmarks/kit_labels.py LIBRARY
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ are not separated again but read from `SONG.wav` there.
 - Grooves: the validation split of the Groove MIDI Dataset, human playing to a metronome, with hits lost, invented and
   moved as a transcriber does. Tempo within 4 %; time signature; hits that `1/16` at full strength puts on the sixteenth
   of the metronome that they are nearest to, and the same once the player's steady lead is taken off.
+- Excerpts (`--only excerpts`): tempo within 4 % of short windows of the same grooves and of the songs' true hits.
 - Swing: straight grooves bent to a known swing, with 8 ms of scatter.
 """
 
@@ -223,11 +224,13 @@ def measure_excerpts(grooves: list[Groove]) -> None:
 def main() -> None:
     """Measure what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of mdb-dev and groove.zip")
     parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
     parser.add_argument("--stems", type=Path)
     parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "swing"))
     options = parser.parse_args()
+    if not options.data.is_dir():
+        parser.error(f"{options.data}: no such folder; name the one of mdb-dev and groove.zip with --data")
     if options.only in (None, "songs"):
         measure_songs(options.data, options.notes, options.stems)
     if options.only != "songs":

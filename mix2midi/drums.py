@@ -16,9 +16,9 @@ class Piece:
     Attributes
     ----------
     key : str
-        Name used in recipes, CSV and JSON, such as ``"closed_hat"``.
+        Name used in recipes, note maps and scores, such as ``"closed_hat"``.
     label : str
-        Name for people, such as ``"closed hi-hat"``.
+        Name for people, and in CSV and JSON, such as ``"closed hi-hat"``.
     note : int
         General MIDI note that is written for it, 35 to 81.
     family : str

@@ -68,7 +68,7 @@ def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Son
         Folders, or single audio files.
     input_name : str, optional
         File name of the audio of each song where a folder holds several, such as ``"drums.flac"``; songs are then
-        called by their folders. Without it, every audio file that has a MIDI file of its name is a song.
+        called by their folders. Without it, every audio file with a reference is a song, see `reference_of`.
 
     Returns
     -------

@@ -3,7 +3,8 @@
 Every hit belongs to the cell of one grid line, half-way to its neighbours. In each cell the loudest hit of a drum goes
 to the line; grace notes and flams just beside it go with it, unchanged; whatever else the drum plays in that cell (a
 roll faster than the grid) is squeezed with the cell, between borders that stay where they are. So two hits of one drum
-never meet, their order stays, nothing moves by more than half a step, and a second pass changes nothing.
+never meet, their order stays, nothing moves by more than half the way between two lines, and a second pass changes
+nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Real recordings: passages of freely licensed music in which nothing percussive is heard.
 
 The test is a first sieve, meant to drop too much rather than too little: it counts broadband attacks, frames in which
-most of the spectrum rises at once. `pool.filter_pool` is the second, with our own network.
+most of the spectrum rises at once. `sieve.filter_pool` is the second, with our own network.
 """
 
 from __future__ import annotations

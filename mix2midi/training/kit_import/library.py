@@ -46,7 +46,7 @@ class ImportedKit:
     Attributes
     ----------
     name : str
-    pieces : mapping of int to int
+    notes : mapping of int to int
         Number of samples by General MIDI note.
     unnamed : sequence of str
         Samples or instruments that were left out because nothing tells their drum.
