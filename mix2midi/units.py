@@ -47,11 +47,6 @@ def unit_to_velocity(strength: ArrayLike) -> NDArray[np.int64]:
     return np.clip(scaled, MIN_VELOCITY, MAX_VELOCITY).astype(np.int64)
 
 
-def velocity_to_unit(velocity: ArrayLike) -> FloatArray:
-    """Strength between 0 and 1 of a MIDI velocity."""
-    return np.asarray(velocity, dtype=np.float64) / MAX_VELOCITY
-
-
 def tempo_to_seconds_per_beat(tempo_bpm: float) -> float:
     """Length of one beat in seconds."""
     return SECONDS_PER_MINUTE / tempo_bpm

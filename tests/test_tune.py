@@ -35,7 +35,7 @@ def song(true_height: float, false_height: float, key: str = "snare", note: int 
 
 
 def as_set(name: str, *songs: tuple[HeatMap, Reference]) -> TuningSet:
-    return TuningSet(name, [heat_map for heat_map, _ in songs], [reference for _, reference in songs])
+    return TuningSet([heat_map for heat_map, _ in songs], [reference for _, reference in songs])
 
 
 def test_a_threshold_lies_between_true_and_false_hits() -> None:

@@ -170,9 +170,11 @@ def _read_recordings(source: Path) -> list[Excerpt]:
     """Recordings in a folder that have their notes beside them."""
     if not source.is_dir() or not any(path.suffix.lower() in AUDIO_SUFFIXES for path in source.rglob("*")):
         return []
+    from mix2midi.training.kits import RATE_HZ
+
     pairs = [(audio, reference_of(audio)) for audio in find_audio([source])]
     found = [_read_recording(audio, reference) for audio, reference in pairs if reference is not None]
-    if any(len(excerpt.audio) < _MIN_RECORDING_S * 44100 for excerpt in found):
+    if any(len(excerpt.audio) < _MIN_RECORDING_S * RATE_HZ for excerpt in found):
         raise OptionError(f"{source}: recordings must last {_MIN_RECORDING_S:g} s at least; leave the shorter ones out")
     return found
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mix2midi.audio import AudioSource
 from mix2midi.drums import PIECES, PIECES_BY_KEY, piece_of_note
 from mix2midi.notes import DrumNote
-from mix2midi.scores import Reference
+from mix2midi.scores import WINDOWS_S, Reference
 from mix2midi.transcription import HeatMap
 from mix2midi.units import seconds_to_frames, seconds_to_samples
 
@@ -24,7 +24,7 @@ SHORTEST_S = 0.01
 #: Drums whose activation stays below are not drawn, unless a note or the reference has them.
 FAINT_ACTIVATION = 0.2
 #: Half-width of the window in which an estimated and a true hit are the same, the field's usual one.
-MATCH_WINDOW_S = 0.05
+MATCH_WINDOW_S = WINDOWS_S[0]
 #: Width of the bumps of a target heat map, in frames, as the recipes train them.
 TARGET_WIDTH_FRAMES = 1.4
 

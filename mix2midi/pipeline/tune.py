@@ -38,7 +38,6 @@ _CERTAINTY_REACH = 0.03
 class TuningSet:
     """Songs that belong together, as heat maps with their references."""
 
-    name: str
     heat_maps: Sequence[HeatMap]
     references: Sequence[Reference]
 
@@ -89,7 +88,7 @@ def tune(
     check_target(output)
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
-    sets = [_tuning_set(transcriber, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
+    sets = [tuning_set(transcriber, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
     pickings = {}
     for view in views:
         picking = choose_thresholds(sets, transcriber.pickings[view], families)
@@ -111,10 +110,17 @@ def _inputs_of(folder: Path, inputs: Sequence[str]) -> list[str] | list[None]:
     return held or [None]
 
 
-def _tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) -> TuningSet:
+def tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) -> TuningSet:
+    """Heat maps and references of a folder of songs, see `mix2midi.pipeline.references.find_songs`.
+
+    Raises
+    ------
+    AudioError, OptionError
+        Songs or references cannot be used.
+    """
     songs = find_songs([folder], input_name)
     heat_maps = [transcriber.heat_map_of(AudioFile(song.audio)) for song in songs]
-    return TuningSet(folder.name, heat_maps, [read_reference(song.reference) for song in songs])
+    return TuningSet(heat_maps, [read_reference(song.reference) for song in songs])
 
 
 def choose_thresholds(
@@ -166,7 +172,7 @@ def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking, families: 
     families : sequence of str
         Whose confidence is calibrated; the others keep what they have.
     """
-    scores = [_scores_of(entry, replace(picking, certainty={})) for entry in sets]
+    scores = [scores_of(entry, replace(picking, certainty={})) for entry in sets]
     new = {family: _certainty([part.families[family].confidences for part in scores]) for family in families}
     known = {family: points for family, points in picking.certainty.items() if family not in new}
     return replace(picking, certainty={**known, **{family: points for family, points in new.items() if points}})
@@ -177,7 +183,7 @@ def calibrate_velocity(sets: Sequence[TuningSet], picking: Picking) -> Picking:
 
     Sets whose references have no velocities do not count; where none has, the factor stays.
     """
-    pairs = [_scores_of(entry, replace(picking, velocity_scale=1.0)).overall.velocities for entry in sets]
+    pairs = [scores_of(entry, replace(picking, velocity_scale=1.0)).overall.velocities for entry in sets]
     known = [part for part in pairs if part.size]
     if not known:
         return picking
@@ -188,7 +194,7 @@ def calibrate_velocity(sets: Sequence[TuningSet], picking: Picking) -> Picking:
     return replace(picking, velocity_scale=VELOCITY_SCALES[int(np.argmin(errors))])
 
 
-def _scores_of(entry: TuningSet, picking: Picking) -> Scores:
+def scores_of(entry: TuningSet, picking: Picking) -> Scores:
     """All songs of a set, pooled."""
     return pool_scores(
         score_notes(reference, pick_notes(heat_map, picking))
@@ -220,7 +226,7 @@ def _share_around(place: float, activation: NDArray[np.float64], share: NDArray[
 def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict[str, Counts]:
     """Hits, misses and extra hits of each family in a set, with one threshold for all families."""
     tried = replace(picking, thresholds={**picking.thresholds, **dict.fromkeys(FAMILIES, threshold)})
-    scores = _scores_of(entry, tried)
+    scores = scores_of(entry, tried)
     return {family: part.counts[scores.windows_s[0]] for family, part in scores.families.items()}
 
 

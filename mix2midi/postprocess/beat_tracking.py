@@ -24,6 +24,7 @@ from mix2midi.postprocess.beat_smoothing import smooth_beats
 from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature
 from mix2midi.postprocess.metrical_level import (
     Heard,
+    count_onsets,
     is_misheard_in_part,
     is_shuffle,
     likely_level,
@@ -42,8 +43,6 @@ METER_PRIOR = {4: 0.9, 3: 0.06, 6: 0.04}
 FALLBACK_TEMPO_BPM = 120.0
 #: A beat needs a few repetitions before it can be told from chance.
 MIN_ONSETS = 4
-#: Two hits closer than this are one onset: kick and hat of one beat.
-SAME_ONSET_S = 0.03
 #: Range of tempos that are looked for, in counted beats per minute.
 MIN_BEAT_BPM, MAX_BEAT_BPM = 55.0, 220.0
 #: A tempo that is given narrows the search to this much around it.
@@ -110,7 +109,7 @@ def track_beats(
     options = options or BeatOptions()
     if options.downbeat_s is not None and options.downbeat_s > duration_s:
         raise OptionError(f"a downbeat at {options.downbeat_s:g} s is after the song's end at {duration_s:.2f} s")
-    onsets = _count_onsets(notes)
+    onsets = count_onsets(np.array([note.onset_s for note in notes]))
     if onsets < MIN_ONSETS:
         return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
     observations = observe(beat_activations(notes, duration_s, network), notes[0].onset_s)
@@ -123,12 +122,6 @@ def track_beats(
     times_s = smooth_beats(times_s, notes)
     signature = options.signature or _signature_of(position)
     return _cover(Beats(times_s, position, signature), duration_s)
-
-
-def _count_onsets(notes: Sequence[DrumNote]) -> int:
-    """Number of moments at which something is hit."""
-    times_s = np.array([note.onset_s for note in notes])
-    return int(times_s.size and 1 + np.count_nonzero(np.diff(times_s) > SAME_ONSET_S))
 
 
 def beat_activations(

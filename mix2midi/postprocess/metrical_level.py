@@ -175,12 +175,16 @@ def describe_level(factor: float, beats_s: NDArray[np.float64], heard: Heard) ->
     )
 
 
+def count_onsets(onset_s: NDArray[np.float64]) -> int:
+    """Number of moments at which something is hit; onsets [shape=(hits,)] are sorted."""
+    return int(onset_s.size and 1 + np.count_nonzero(np.diff(onset_s) > SAME_ONSET_S))
+
+
 def _fullness(beats: int, heard: Heard, inside: NDArray[np.bool_]) -> float:
     """How many powers of two loud onsets are more than one per beat."""
     loud = heard.velocity > LOUD_SHARE * np.percentile(heard.velocity, 90)
     onset_s = heard.onset_s[inside & loud]
-    onsets = max(1, len(onset_s) and 1 + np.count_nonzero(np.diff(onset_s) > SAME_ONSET_S))
-    return float(np.log2(onsets / beats))
+    return float(np.log2(max(1, count_onsets(onset_s)) / beats))
 
 
 def _swung_halves(phase: NDArray[np.float64]) -> float:

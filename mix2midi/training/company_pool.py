@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mix2midi.errors import OptionError
 from mix2midi.training.kits import RATE_HZ
+from mix2midi.training.slices import from_16_bits
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,12 @@ class CompanyPool:
         The folder has no index.
     """
 
-    def __init__(self, folder: Path, limit: int | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         index = folder / "index.csv"
         if not index.is_file():
             raise OptionError(f"{index}: no such file; render company for the drums first")
         with index.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))[:limit]
+            rows = list(csv.DictReader(file))
         self.clips = [
             Clip(folder / row["file"], row["kind"], float(row["duration_s"]), float(row["tempo_bpm"] or 0.0))
             for row in rows
@@ -73,4 +74,4 @@ class CompanyPool:
         stretch = np.asarray(stored[start : start + samples])
         if len(stretch) < samples:
             stretch = np.resize(np.concatenate([stretch, np.asarray(stored[:samples])]), samples)
-        return stretch.astype(np.float32) / np.float32(32768.0)
+        return from_16_bits(stretch)

@@ -17,6 +17,7 @@ from scipy.signal import find_peaks
 
 from mix2midi.files import atomic_write
 from mix2midi.training.company.pool import read_index, write_index
+from mix2midi.training.slices import from_16_bits
 from mix2midi.transcription.heat_map import HeatMap
 
 PASSAGES_NAME = "passages.csv"
@@ -105,7 +106,7 @@ def filter_pool(
     for entry in read_index(pool_dir):
         if entry.kind not in kinds:
             continue
-        samples = np.load(pool_dir / entry.file).astype(np.float32) / np.float32(32768.0)
+        samples = from_16_bits(np.load(pool_dir / entry.file))
         hits_s = hits_in(transcriber.heat_map(samples), threshold)
         found = passages_of(entry.file, hits_s, entry.duration_s, window_s, max_hits_per_s)
         passages += found

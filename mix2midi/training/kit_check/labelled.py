@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -167,7 +167,7 @@ def features_of_file(path: Path) -> Features | None:
 
 
 def leave_kit_out(
-    sounds: LabelledSounds, on_kit: Callable[[str], None] = lambda kit: None
+    sounds: LabelledSounds,
 ) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
     """Judge each kit by all others.
 
@@ -175,8 +175,6 @@ def leave_kit_out(
     ----------
     sounds : LabelledSounds
         Of at least two kits.
-    on_kit : callable
-        Told of each kit before its turn.
 
     Returns
     -------
@@ -187,7 +185,6 @@ def leave_kit_out(
     """
     families, stated = np.empty(len(sounds.pieces), dtype=sounds.families.dtype), np.zeros(len(sounds.pieces))
     for kit in np.unique(sounds.kits):
-        on_kit(str(kit))
         held = sounds.kits == kit
         others = sounds.where(~held)
         if len(set(others.families.tolist())) < 2:  # nothing to tell it from: it is believed

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mix2midi.training.slices import from_16_bits
 from mix2midi.transcription.training.recipe import Recipe
 from mix2midi.transcription.training.refinement.arrangement import arrange_song
 from mix2midi.transcription.training.refinement.examples import SongExample, make_example
@@ -52,7 +53,7 @@ class SongRenderer:
         part = arrange_song(rng, renderer.performances, duration_s, self._recipe.slices.pattern_share)
         audio, hits = replace(renderer, performances=[part]).render(number)
         first = network.context_samples  # frame 0
-        heard = audio[first : first + frames * network.hop_length].astype(np.float32) / np.float32(32768.0)
+        heard = from_16_bits(audio[first : first + frames * network.hop_length])
         return make_example(self._transcriber.heat_map(heard), hits)
 
 
