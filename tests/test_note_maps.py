@@ -87,7 +87,9 @@ def test_a_map_of_ones_own(tmp_path):
 def test_all_drums_that_a_map_lacks_are_named_at_once(tmp_path):
     (tmp_path / "two.yaml").write_text("name:\nnotes: {kick: 36, snare: 38}\n")
     notes = [DrumNote(float(n), note, 90) for n, note in enumerate((36, 38, 42, 49, 42))]
-    with pytest.raises(NoteMapError, match=r"two has no closed hi-hat .*, crash .*: use a map of your own with them") as caught:
+    with pytest.raises(
+        NoteMapError, match=r"two has no closed hi-hat .*, crash .*: use a map of your own with them"
+    ) as caught:
         write_midi(Transcription(notes, 6.0), tmp_path / "song.mid", note_map=load_note_map(str(tmp_path / "two.yaml")))
     assert str(caught.value).count("closed hi-hat") == 1 and not (tmp_path / "song.mid").exists()
 

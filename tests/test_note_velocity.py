@@ -12,7 +12,7 @@ from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.notes import DrumNote
 from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
-from mix2midi.transcription.velocity import balance_velocities, family_loudness_db
+from mix2midi.transcription.velocity import balance_velocities, family_loudness_db, soften_soft_drums
 
 HOP, RATE_HZ = 128, 44100
 SNARE = FAMILIES.index("snare")
@@ -54,6 +54,27 @@ def test_too_few_hits_and_percussion_stay() -> None:
     notes = notes_at([100, 300], [50, 100])
     assert balance_velocities(notes, heat_map, "snare") == notes
     assert balance_velocities(notes * 3, heat_map, "percussion") == notes * 3
+
+
+def test_a_drum_that_is_soft_throughout_is_softened_and_a_hard_one_stays() -> None:
+    frames = list(range(100, 1900, 60))
+    soft = [note.velocity for note in soften_soft_drums(notes_at(frames, [40, 50, 60] * 10), "snare")]
+    assert 30 < np.mean(soft) < 45
+    assert soft == [soft[0], soft[1], soft[2]] * 10 and soft[0] < soft[1] < soft[2]
+    for family, velocities in (("snare", [90, 100, 40] * 10), ("percussion", [40, 50, 60] * 10)):
+        notes = notes_at(frames, velocities)
+        assert soften_soft_drums(notes, family) == notes
+    few = notes_at([100, 300], [20, 30])
+    assert soften_soft_drums(few, "snare") == few
+
+
+@given(st.lists(st.integers(1, 127), max_size=60), st.sampled_from(FAMILIES))
+def test_softening_keeps_the_order_and_lifts_nothing(velocities: list[int], family: str) -> None:
+    notes = [DrumNote(0.1 * k, 38, velocity) for k, velocity in enumerate(velocities)]
+    softened = [note.velocity for note in soften_soft_drums(notes, family)]
+    assert all(1 <= new <= old for new, old in zip(softened, velocities, strict=True))
+    by_strength = np.array(softened)[np.argsort(velocities, kind="stable")]
+    assert np.all(np.diff(by_strength) >= 0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 1999), st.integers(1, 127), st.floats(-80, 20)), max_size=20))

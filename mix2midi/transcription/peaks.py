@@ -20,7 +20,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.transcription.curves import family_curve, find_peaks
 from mix2midi.transcription.heat_map import HeatMap
-from mix2midi.transcription.velocity import balance_velocities, scale_velocities
+from mix2midi.transcription.velocity import balance_velocities, scale_velocities, soften_soft_drums
 from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocity
 
 #: Curves that are picked for themselves: the families, and percussion that belongs to none.
@@ -110,7 +110,8 @@ def pick_notes(heat_map: HeatMap, picking: Picking | None = None) -> list[DrumNo
     picking = picking or Picking()
     notes: list[DrumNote] = []
     for curve_name, rows in _curves(heat_map).items():
-        notes += balance_velocities(_pick_curve(heat_map, curve_name, rows, picking), heat_map, curve_name)
+        heard = balance_velocities(_pick_curve(heat_map, curve_name, rows, picking), heat_map, curve_name)
+        notes += soften_soft_drums(heard, curve_name)
     return sorted(scale_velocities(notes, picking.velocity_scale))
 
 
