@@ -63,7 +63,7 @@ def check_target(path: Path | str) -> None:
     """
     target = Path(path)
     final = Path(os.path.realpath(target))
-    if final.is_dir():
+    if os.path.isdir(final):  # which, unlike Path's, bears names that are too long
         raise OutputError(f"{target}: is a folder; name a file to write to")
     if not final.parent.is_dir():
         raise OutputError(f"{target}: there is no folder {target.parent}; make it first or write elsewhere")

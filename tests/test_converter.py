@@ -196,6 +196,8 @@ def test_output_is_checked_before_work(song: Path, converter: Converter) -> None
 
 
 def test_a_path_is_that_of_the_midi_file(song: Path, converter: Converter, tmp_path: Path) -> None:
-    assert converter.convert(song, str(tmp_path / "new.mid")).files == (tmp_path / "new.mid",)
-    assert read_midi_notes(tmp_path / "new.mid") is not None
+    conversion = converter.convert(song, str(tmp_path / "new.mid"))
+    assert conversion.files == (tmp_path / "new.mid",)
+    written = [note for _, note, _ in read_midi_notes(tmp_path / "new.mid")]
+    assert sorted(written) == sorted(note.note for note in conversion.transcription.notes)
     assert converter.convert(song).files == ()

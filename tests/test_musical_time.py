@@ -324,6 +324,11 @@ def test_python_has_words_for_values_of_another_type(values, words):
         MidiOptions(**values)
 
 
+def test_numbers_of_numpy_are_numbers():
+    options = MidiOptions(ppq=np.int64(480), velocity_range=np.array([20, 110]), tempo_bpm=np.float32(120.0))
+    assert options.to_layout().ppq == 480
+
+
 def test_a_performance_without_notes_has_no_velocities_to_match(song, command, tmp_path):
     write_midi(Transcription([], 1.0), tmp_path / "empty.mid")
     one_line(run(*command("--velocity", f"match:{tmp_path / 'empty.mid'}")), "empty.mid", "has no notes")

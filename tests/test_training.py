@@ -41,7 +41,14 @@ def test_learning_rate_rises_holds_and_falls() -> None:
         ("optimiser: {learning_rate: 1e-3}", "learning_rate: '1e-3' is no number"),
         ("optimiser: {steps: 10.5}", "steps: 10.5 is no whole number"),
         ("workers: 0", "0 workers render nothing"),
-        ("slices: {capacity: 100, first: 400}", "first 400 and window 1500 must fit into a capacity of 100"),
+        ("slices: {window: 0}", "window 0 must lie between 1"),
+        ("slices: {drum_effects: {room: 1e-1}}", "drum_effects: room: '1e-1' is no number"),
+        ("slices: {views: 5}", "views: 5 is no table of settings"),
+        ("network: {chanels: 3}", "network: unknown setting 'chanels'"),
+        (
+            "slices: {capacity: 100, first: 400}",
+            "first 400 and window 1500 must lie between 1 and the capacity, 100",
+        ),
         ("slices: {views: {clean: 0.5, mix: 0.1, separated: 0.1}}", "add up to 1"),
     ],
 )

@@ -34,37 +34,37 @@ def song(true_height: float, false_height: float, key: str = "snare", note: int 
     return drawn(hits, frames=900), Reference(truth)
 
 
-def as_set(name: str, *songs: tuple[HeatMap, Reference]) -> TuningSet:
+def as_set(*songs: tuple[HeatMap, Reference]) -> TuningSet:
     return TuningSet([heat_map for heat_map, _ in songs], [reference for _, reference in songs])
 
 
 def test_a_threshold_lies_between_true_and_false_hits() -> None:
     heat_map, reference = song(0.35, 0.2)
     assert score_notes(reference, pick_notes(heat_map)).f_measure() == 0.0
-    picking = choose_thresholds([as_set("one", (heat_map, reference))])
+    picking = choose_thresholds([as_set((heat_map, reference))])
     assert 0.2 < picking.thresholds["snare"] <= 0.35
     assert score_notes(reference, pick_notes(heat_map, picking)).f_measure() == 1.0
 
 
 def test_a_large_set_does_not_outvote_a_small_one() -> None:
-    large = as_set("large", *[song(0.9, 0.6)] * 5)  # wants more than 0.6
-    small = as_set("small", song(0.5, 0.1))  # loses everything above 0.5
+    large = as_set(*[song(0.9, 0.6)] * 5)  # wants more than 0.6
+    small = as_set(song(0.5, 0.1))  # loses everything above 0.5
     threshold = choose_thresholds([large, small]).thresholds["snare"]
     assert threshold <= 0.5, "two thirds here and all there beat all here and nothing there"
 
 
 def test_only_the_named_families_change() -> None:
     heat_map, reference = song(0.35, 0.2)
-    picking = choose_thresholds([as_set("one", (heat_map, reference))], Picking(), ["snare"])
+    picking = choose_thresholds([as_set((heat_map, reference))], Picking(), ["snare"])
     assert {name for name in FAMILIES if picking.thresholds[name] != 0.5} == {"snare"}
     with pytest.raises(OptionError, match="'drums' is not known"):
-        choose_thresholds([as_set("one", (heat_map, reference))], Picking(), ["drums"])
+        choose_thresholds([as_set((heat_map, reference))], Picking(), ["drums"])
 
 
 def test_confidence_becomes_the_share_of_right_hits() -> None:
     # Sure hits (0.9) are always right; of the doubtful ones (0.6) every second is.
     songs = [song(0.9, 0.6)] * 5 + [song(0.6, 0.1)] * 5
-    picking = calibrate_confidence([as_set("all", *songs)], Picking())
+    picking = calibrate_confidence([as_set(*songs)], Picking())
     scores = [score_notes(reference, pick_notes(heat_map, picking)) for heat_map, reference in songs]
     confident = {round(note.confidence, 1) for heat_map, _ in songs for note in pick_notes(heat_map, picking)}
     assert confident == {0.5, 1.0}
@@ -75,7 +75,7 @@ def test_confidence_becomes_the_share_of_right_hits() -> None:
 
 def test_too_few_hits_leave_activations_as_they_are() -> None:
     heat_map, reference = song(0.9, 0.6)
-    assert calibrate_confidence([as_set("one", (heat_map, reference))], Picking()).certainty == {}
+    assert calibrate_confidence([as_set((heat_map, reference))], Picking()).certainty == {}
 
 
 def test_velocities_that_are_heard_too_hard_come_down_and_each_set_counts_alike() -> None:
@@ -86,10 +86,10 @@ def test_velocities_that_are_heard_too_hard_come_down_and_each_set_counts_alike(
         return drawn(hits, frames=900, velocity=heard / 127.0), Reference(truth)
 
     loud = heard_as(100, 90)
-    assert calibrate_velocity([as_set("loud", loud)], Picking()).velocity_scale == pytest.approx(0.9)
-    again = calibrate_velocity([as_set("loud", loud)], Picking(velocity_scale=0.5))
+    assert calibrate_velocity([as_set(loud)], Picking()).velocity_scale == pytest.approx(0.9)
+    again = calibrate_velocity([as_set(loud)], Picking(velocity_scale=0.5))
     assert again.velocity_scale == pytest.approx(0.9), "what was chosen before does not count"
-    sets = [as_set("many", *[heard_as(100, 120)] * 3), as_set("one", heard_as(110, 88)), as_set("two", loud)]
+    sets = [as_set(*[heard_as(100, 120)] * 3), as_set(heard_as(110, 88)), as_set(loud)]
     picking = calibrate_velocity(sets, Picking())
     assert picking.velocity_scale == pytest.approx(0.9), "the median of three sets, not of five songs"
     assert {note.velocity for note in pick_notes(loud[0], picking)} == {90}
@@ -98,7 +98,7 @@ def test_velocities_that_are_heard_too_hard_come_down_and_each_set_counts_alike(
 def test_references_without_velocities_leave_them_as_they_are() -> None:
     heat_map, reference = song(0.9, 0.1)
     silent = Reference(reference.notes, knows_velocities=False)
-    assert calibrate_velocity([as_set("one", (heat_map, silent))], Picking()) == Picking()
+    assert calibrate_velocity([as_set((heat_map, silent))], Picking()) == Picking()
 
 
 def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> None:
@@ -137,7 +137,7 @@ def test_folders_of_both_kinds_are_sets(tmp_path: Path, tiny_weights: Path, monk
 def test_a_set_without_these_drums_does_not_decide_alone() -> None:
     """What is heard in it is wrong; where nothing is, it is without fault, and not undefined."""
     empty = song(0.9, 0.1)[0], Reference([])
-    chosen = choose_thresholds([as_set("none", empty), as_set("some", song(0.9, 0.1))], Picking(), ["snare"])
+    chosen = choose_thresholds([as_set(empty), as_set(song(0.9, 0.1))], Picking(), ["snare"])
     assert 0.1 < chosen.thresholds["snare"] < 0.9
 
 

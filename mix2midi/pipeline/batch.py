@@ -160,6 +160,7 @@ def run_jobs(
         try:
             if job.subfolder is not None:
                 _make_folder(job.subfolder)
+            job.outputs.check()
             if not overwrite:
                 job.outputs.check_own()
             yield converter.convert(job.song, job.outputs, midi=midi, picture=picture, on_progress=on_progress)
@@ -192,7 +193,7 @@ def _find_songs(inputs: Sequence[Path]) -> tuple[list[_Found], list[Failure]]:
             continue
         for song in filter(_is_song, songs) if path.is_dir() else songs:
             folder = path if path.is_dir() else path.parent
-            found.setdefault(os.path.realpath(song), _Found(song, folder, song.relative_to(folder)))
+            found.setdefault(os.path.realpath(song), _Found(song, folder.resolve(), song.relative_to(folder)))
     return list(found.values()), failures
 
 
@@ -202,8 +203,7 @@ def _inner_paths(found: Sequence[_Found]) -> list[Path]:
     for entry in found:
         folders[_name_of(entry)].add(entry.folder)
     return [
-        Path(entry.folder.resolve().name) / entry.inner if len(folders[_name_of(entry)]) > 1 else entry.inner
-        for entry in found
+        Path(entry.folder.name) / entry.inner if len(folders[_name_of(entry)]) > 1 else entry.inner for entry in found
     ]
 
 

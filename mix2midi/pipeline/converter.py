@@ -198,7 +198,7 @@ class Converter:
         NoteMapError
             The drum library lacks a drum that was heard; the other files are written by then.
         """
-        if outputs is None or not isinstance(outputs, Outputs):
+        if not isinstance(outputs, Outputs):
             outputs = Outputs(None if outputs is None else Path(outputs))
         source = AudioFile(path)
         outputs.check()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -140,4 +139,7 @@ class MidiOptions:
 
 
 def _are_two_numbers(values: Any) -> bool:
-    return isinstance(values, Sequence) and len(values) == 2 and all(isinstance(value, int) for value in values)
+    try:
+        return len(values) == 2 and all(isinstance(value, Integral) for value in values)
+    except TypeError:
+        return False

@@ -23,7 +23,6 @@ EXTRA_SUFFIXES = {
 #: What tells files of this program: a phrase, the header of its tables, and the name of an array in its heat maps.
 _MARKS = (PROGRAM.encode(), ",".join(COLUMNS).encode(), b"family_onset.npy")
 _SEARCHED_BYTES = 4096
-#: In bytes, as nearly all file systems have it.
 _LONGEST_NAME = 255
 
 
@@ -97,10 +96,10 @@ class Outputs:
         Raises
         ------
         OutputError
-            A folder is missing or read-only, or a folder has the name of a file.
+            A folder is missing or read-only, a folder has the name of a file, or a name is too long.
         """
         for path in self.paths():
-            if len(os.fsencode(path.name)) > _LONGEST_NAME:
+            if _name_length(path.name) > _LONGEST_NAME:
                 raise OutputError(f"{path}: the name is too long for a file; name another with -o")
             if path.is_dir():
                 raise OutputError(f"{path}: is a folder, so no file can have this name; write elsewhere with -o")
@@ -127,6 +126,11 @@ class Outputs:
                 raise OutputError(
                     f"{path}: is there and was not made by mix2midi; write elsewhere with -o, or give --overwrite"
                 )
+
+
+def _name_length(name: str) -> int:
+    """In what file systems count: units of UTF-16 on Windows, bytes elsewhere."""
+    return len(name.encode("utf-16-le", "surrogatepass")) // 2 if os.name == "nt" else len(os.fsencode(name))
 
 
 def is_own(path: Path) -> bool:

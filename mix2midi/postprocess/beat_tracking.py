@@ -285,9 +285,8 @@ def _decoder_settings(options: BeatOptions, meters: tuple[int, ...]) -> dict[str
 
 def _signature_of(position: NDArray[np.int64]) -> TimeSignature:
     """By the longest bar; of less than one bar nobody can tell, and most are in 4/4."""
-    if np.count_nonzero(position == 1) < 2:
-        return TimeSignature(max(4, int(position.max())))
-    beats_per_bar = int(position.max())
+    is_whole_bar = np.count_nonzero(position == 1) >= 2
+    beats_per_bar = int(position.max()) if is_whole_bar else max(4, int(position.max()))
     return TimeSignature(beats_per_bar, 8 if beats_per_bar == 6 else 4)
 
 

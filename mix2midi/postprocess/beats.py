@@ -13,7 +13,7 @@ from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
 #: More in a bar the decoder of beats does not hold.
 MAX_BEATS_PER_BAR = 15
-#: Two frames of the network that hears beats; beyond it nothing can be counted.
+#: A frame and a half of the network that hears beats; beyond it nothing can be counted.
 MAX_COUNTED_BPM = 2000.0
 
 
@@ -58,7 +58,7 @@ class Beats:
     Attributes
     ----------
     times_s : ndarray [shape=(beats,), float64]
-        Rising, at least two, from the first beat of the song, at 0 s or a few hundredths before it, to beyond its end.
+        Rising, at least two, from the first beat of the song, a few hundredths before 0 s at most, to beyond its end.
     position : ndarray [shape=(beats,), int64]
         Position in the bar; 1 is a downbeat.
     signature : TimeSignature

@@ -6,7 +6,6 @@ is heard is therefore filled with whole beats, or part of one, at whatever tempo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -88,7 +87,7 @@ def _lead_in(beats: Beats, first_onset_s: float) -> _LeadIn:
     if length >= SHORTEST_BEAT:
         quarters = round(length) * beat_quarters
         is_storable = 60.0 * float(quarters) / start_s >= MIN_TEMPO_BPM  # a lead-in may stretch by half
-        return _LeadIn(first, quarters if is_storable else math.ceil(length) * beat_quarters)
+        return _LeadIn(first, quarters if is_storable else ceil(length) * beat_quarters)
     unit = Fraction(1, 4) if length * float(beat_quarters) > 1 / 6 else Fraction(1, 8)
     return _LeadIn(first, max(1, round(length * float(beat_quarters / unit))) * unit)
 

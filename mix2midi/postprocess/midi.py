@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
+from numbers import Integral
 from pathlib import Path
 from typing import TypeAlias
 
@@ -69,7 +70,7 @@ class MidiLayout:
 
     def __post_init__(self) -> None:
         for name in ("format", "ppq", "channel"):
-            if not isinstance(getattr(self, name), int):
+            if not isinstance(getattr(self, name), Integral):
                 raise OptionError(f"{name} {getattr(self, name)!r} is no whole number")
         if self.format not in (0, 1):
             raise OptionError(f"MIDI format {self.format} is not written; choose 0 or 1")

@@ -115,11 +115,12 @@ def read_manifest(folder: Path) -> list[dict[str, str]]:
         missing = [column for column in MANIFEST_COLUMNS if column not in (table.fieldnames or ())]
         if missing:
             raise OptionError(f"{manifest}: no column {missing[0]!r}; a kit library's manifest has it")
-        rows = list(table)
-    for number, row in enumerate(rows, 2):
-        if None in row or None in row.values():
-            raise OptionError(f"{manifest}: line {number} has not as many fields as the first; correct or remove it")
-    return rows
+        rows = []
+        for row in table:
+            if None in row or None in row.values():
+                raise OptionError(f"{manifest}: line {table.line_num} has not as many fields as the first; correct it")
+            rows.append(row)
+        return rows
 
 
 def _group_instruments(folder: Path, rows: list[dict[str, str]]) -> list[Instrument]:

@@ -78,9 +78,9 @@ class DrumSliceRecipe:
     drum_effects: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not 0 < max(self.first, self.window) <= self.capacity:
+        if min(self.first, self.window) < 1 or max(self.first, self.window) > self.capacity:
             raise OptionError(
-                f"slices: first {self.first} and window {self.window} must fit into a capacity of {self.capacity}"
+                f"first {self.first} and window {self.window} must lie between 1 and the capacity, {self.capacity}"
             )
 
 
@@ -202,7 +202,7 @@ def load_settings(kind: type[Settings], path: Path) -> Settings:
     Raises
     ------
     OptionError
-        The file is missing, no YAML, or names a setting that does not exist.
+        The file is missing, no YAML, names a setting that does not exist, or has a value that cannot be one.
     """
     settings: Settings = _build(kind, read_settings(path), str(path))
     return settings
@@ -220,7 +220,7 @@ def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
             value = _table(value, f"{where}: {name}")
             value = _build(part, value, f"{where}: {name}")
         else:
-            _check_number(value, known[name].type, f"{where}: {name}")
+            _check_value(value, str(known[name].type), f"{where}: {name}")
         arguments[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**arguments)
@@ -234,8 +234,13 @@ def _table(value: Any, where: str) -> Mapping[str, Any]:
     return value or {}
 
 
-def _check_number(value: Any, kind: Any, where: str) -> None:
+def _check_value(value: Any, kind: str, where: str) -> None:
     """YAML reads 1e-3, without a point, as text, which would be found out after the first slices are rendered."""
-    wanted: dict[Any, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
+    if kind.startswith("Mapping"):
+        for name, item in _table(value, where).items():
+            if kind == "Mapping[str, float]":
+                _check_value(item, "float", f"{where}: {name}")
+        return
+    wanted: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
     if kind in wanted and (not isinstance(value, wanted[kind]) or isinstance(value, bool)):
         raise OptionError(f"{where}: {value!r} is no {'whole number' if kind == 'int' else 'number'}")

@@ -97,7 +97,7 @@ class Transcriber:
         DeviceError
             The device ran out of memory.
         """
-        with memory_guard(self.device, "transcribing drums"):
+        with memory_guard(self.device, f"{source.name}: transcribing drums"):
             return self._heat_map_of(source, on_progress or (lambda fraction: None))
 
     def _heat_map_of(self, source: AudioSource, report: Callable[[float], None]) -> HeatMap:

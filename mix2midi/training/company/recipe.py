@@ -14,7 +14,7 @@ from mix2midi.errors import OptionError
 
 FREE_LICENCES = ("CC0", "CC BY", "CC BY-SA", "GPL", "LGPL", "MIT", "BSD", "public domain")
 #: Words of Creative Commons licences that are not free: non-commercial, no derivatives.
-_RESTRICTIONS = {"NC", "ND"}
+_RESTRICTIONS = {"NC", "ND", "NONCOMMERCIAL", "NODERIVATIVES", "NODERIVS"}
 SOURCE_KINDS = ("midi", "soundfont", "voice", "speech", "talk", "recording", "stem")
 
 
@@ -92,7 +92,7 @@ def _read_source(entry: dict[str, Any], places: Sequence[Path], recipe: Path) ->
     kind, licence = str(entry["kind"]), str(entry["licence"])
     if kind not in SOURCE_KINDS:
         raise OptionError(f"{recipe}: source kind {kind!r} is not one of {', '.join(SOURCE_KINDS)}")
-    if not licence.startswith(FREE_LICENCES) or _RESTRICTIONS & set(re.split(r"[\s-]+", licence.upper())):
+    if not licence.startswith(FREE_LICENCES) or _RESTRICTIONS & set(re.findall("[A-Z]+", licence.upper())):
         raise OptionError(f"{recipe}: licence {licence!r} of {entry['name']} is not free; remove that source")
     return Source(
         name=str(entry["name"]),

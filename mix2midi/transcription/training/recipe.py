@@ -98,7 +98,11 @@ def load_recipe(path: Path) -> Recipe:
     Raises
     ------
     OptionError
-        The file is missing, no YAML, or names a setting that does not exist.
+        The file is missing, no YAML, names a setting that does not exist, or has a value that cannot be one.
     """
     recipe: Recipe = load_settings(Recipe, path)
+    try:
+        recipe.network_config()
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from error
     return recipe
