@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import mido
 import numpy as np
@@ -325,8 +326,8 @@ def test_python_has_words_for_values_of_another_type(values, words):
 
 
 def test_numbers_of_numpy_are_numbers():
-    options = MidiOptions(ppq=np.int64(480), velocity_range=np.array([20, 110]), tempo_bpm=np.float32(120.0))
-    assert options.to_layout().ppq == 480
+    values: dict[str, Any] = {"ppq": np.int64(480), "velocity_range": np.array([20, 110]), "tempo_bpm": np.float32(120)}
+    assert MidiOptions(**values).to_layout().ppq == 480
 
 
 def test_a_performance_without_notes_has_no_velocities_to_match(song, command, tmp_path):
