@@ -213,6 +213,7 @@ def _certainty(parts: Sequence[NDArray[np.float64]]) -> list[tuple[float, float]
     order = np.argsort(activation, kind="stable")
     share = isotonic_regression(right[order], weights=weights[order] / weights.max()).x
     places = np.quantile(activation, np.linspace(0.0, 1.0, _CERTAINTY_POINTS))
+    # Never quite sure, whatever the few songs say.
     smooth = [_share_around(place, activation[order], share) for place in places]
     return [(round(float(place), 4), round(min(value, 0.995), 4)) for place, value in zip(places, smooth, strict=True)]
 
