@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mix2midi.separation.training.recipe import MixRecipe, NetworkRecipe
 from mix2midi.training.company_pool import CompanyPool
+from mix2midi.training.effects import rms
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import decibels_to_gain
 
@@ -71,7 +72,7 @@ class Mixer:
         if rng.random() < self.recipe.second_share:
             second = self._clip(rng, samples)
             balance_db = rng.normal(0.0, 5.0)
-            company = company + second * np.float32(_rms(company) / _rms(second) * decibels_to_gain(balance_db))
+            company = company + second * np.float32(rms(company) / rms(second) * decibels_to_gain(balance_db))
         return company
 
     def _clip(self, rng: Generator, samples: int) -> NDArray[np.float32]:
@@ -94,9 +95,9 @@ class Mixer:
         if draw < self.recipe.company_alone_share + self.recipe.drums_alone_share:
             return 1.0, 0.0
         level_db = rng.normal(self.recipe.company_db, self.recipe.company_spread_db)
-        if _rms(drums) < _SILENT:
+        if rms(drums) < _SILENT:
             return 0.0, 1.0
-        return 1.0, float(_rms(drums) / _rms(company) * decibels_to_gain(level_db))
+        return 1.0, float(rms(drums) / rms(company) * decibels_to_gain(level_db))
 
     def _transform(self, audio: NDArray[np.float32]) -> Tensor:
         network = self.network
@@ -131,7 +132,3 @@ def _compressor_gain(rng: Generator, energy: Tensor) -> Tensor:
     width, exponent = int(rng.integers(2, 20)), float(rng.uniform(0.1, 0.35))
     smooth = torch.nn.functional.avg_pool1d(energy[None, None], 2 * width + 1, 1, width, count_include_pad=False)[0, 0]
     return (smooth / smooth.mean().clamp_min(1e-12)).clamp_min(1e-3) ** -exponent
-
-
-def _rms(audio: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)) + 1e-12))

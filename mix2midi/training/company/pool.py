@@ -20,6 +20,7 @@ from mix2midi.files import atomic_write
 from mix2midi.training.company.clips import KINDS, render_clip
 from mix2midi.training.company.production import RATE_HZ, Audio, to_int16
 from mix2midi.training.company.recipe import Recipe, read_recipe
+from mix2midi.training.flags import longest_run
 from mix2midi.units import SECONDS_PER_MINUTE
 
 INDEX_NAME = "index.csv"
@@ -79,14 +80,9 @@ def faults_of(audio: Audio) -> list[str]:
     hop = RATE_HZ // 10
     n_hops = len(audio) // hop
     peaks = np.abs(audio[: n_hops * hop]).reshape(n_hops, hop).max(axis=1)
-    if _longest_run(peaks < _SILENT) * 0.1 > MAX_SILENCE_S:
+    if longest_run(peaks < _SILENT) * 0.1 > MAX_SILENCE_S:
         faults.append("silent for over 3 s")
     return faults
-
-
-def _longest_run(flags: np.ndarray) -> int:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(int), [0]))))
-    return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
 def _kind_of(recipe: Recipe, rng: np.random.Generator) -> str:

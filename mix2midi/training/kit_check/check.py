@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError
+from mix2midi.training.flags import longest_run
 from mix2midi.training.kit_check.labelled import LabelledSounds, features_of_file, leave_kit_out
 from mix2midi.training.kit_import.library import MAX_ONSET_S, SILENT_DB
 from mix2midi.training.kit_import.source import read_recording
@@ -75,16 +76,11 @@ def _sound_problems(audio: NDArray[np.float32]) -> Iterator[str]:
     if gain_to_decibels(np.abs(audio).max(initial=0.0)) < SILENT_DB:
         yield "silent"
         return
-    if _longest_run(np.abs(audio) >= _FULL_SCALE) >= _CLIPPED_RUN:
+    if longest_run(np.abs(audio) >= _FULL_SCALE) >= _CLIPPED_RUN:
         yield "clipped"
     late_s = attack_sample(audio, lead_in_samples=0) / RATE_HZ
     if late_s > MAX_ONSET_S:
         yield f"onset {late_s * 1000:.2f} ms after the start"
-
-
-def _longest_run(wanted: NDArray[np.bool_]) -> int:
-    borders = np.flatnonzero(np.diff(np.concatenate([[0], wanted.astype(np.int8), [0]])))
-    return int((borders[1::2] - borders[::2]).max(initial=0))
 
 
 def _doubtful_labels(library: Path, rows: list[dict[str, str]]) -> Iterator[Finding]:
