@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from matplotlib import image
 from safetensors.torch import load_file
 
@@ -40,7 +43,21 @@ def test_learning_rate_rises_holds_and_falls() -> None:
         ("optimiser: 5", "optimiser: 5 is no table of settings"),
         ("optimiser: {learning_rate: 1e-3}", "learning_rate: '1e-3' is no number"),
         ("optimiser: {steps: 10.5}", "steps: 10.5 is no whole number"),
-        ("workers: 0", "0 workers render nothing"),
+        ("workers: 0", "workers: 0 is too few; give at least 1"),
+        ("checkpoint_every: 0", "checkpoint_every: 0 is too few"),
+        ("optimiser: {steps: -3}", "steps: -3 is too few"),
+        ("optimiser: {freeze_norms: 'no'}", "freeze_norms: 'no' is no true or false"),
+        ("optimiser: {rare_weight: {tom: 2.0}}", "rare_weight: unknown name 'tom'; known are kick"),
+        ("data: {left_out_kits: avl_redzep}", "left_out_kits: 'avl_redzep' is no list"),
+        ("data: {left_out_kits: [1]}", "left_out_kits: 1 is no text"),
+        (
+            "slices: {drum_effects: {equalizer: 0.6}}",
+            "drum_effects: unknown name 'equalizer'; known are room, equaliser",
+        ),
+        ("slices: {drum_effects: {room: 60}}", "drum_effects: room: 60 does not lie between 0 and 1"),
+        ("slices: {pattern_share: 1.5}", "pattern_share: 1.5 does not lie between 0 and 1"),
+        ("slices: {frames: 1375}", "frames: 1375 is no multiple of"),
+        ("slices: {views: {clean: 1.5, mix: -0.5, separated: 0.0}}", "views gives shares"),
         ("slices: {window: 0}", "window 0 must lie between 1"),
         ("slices: {drum_effects: {room: 1e-1}}", "drum_effects: room: '1e-1' is no number"),
         ("slices: {views: 5}", "views: 5 is no table of settings"),
@@ -94,18 +111,44 @@ def test_pictures_show_targets_beside_what_is_produced(tmp_path: Path) -> None:
 def test_training_learns_and_a_killed_run_goes_on_as_if_it_had_not_been(data: Path, tmp_path: Path) -> None:
     recipe = data / "recipe.yaml"
     whole = train(recipe, data, tmp_path / "whole")
-    train(recipe, data, tmp_path / "killed", steps=4)
-    # A run that ends early decays early, so only the first half of a longer plan is comparable: plan eight again.
+
+    def kill(line: Mapping[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, data, tmp_path / "killed", report=kill)  # after the checkpoint of step 4
     resumed = train(recipe, data, tmp_path / "killed")
-    again = train(recipe, data, tmp_path / "killed")
-    assert resumed == again
-    with (tmp_path / "whole" / "log.csv").open() as file:
-        log = list(csv.DictReader(file))
-    assert [int(line["step"]) for line in log] == [4, 8]
-    assert all(float(line["validation_loss"]) > 0 for line in log)
-    assert load_file(whole).keys() == load_file(resumed).keys()
+    logs = []
+    for run in ("whole", "killed"):
+        with (tmp_path / run / "log.csv").open() as file:
+            logs.append(list(csv.DictReader(file)))
+        assert [int(line["step"]) for line in logs[-1]] == [4, 8]
+        assert all(float(line["validation_loss"]) > 0 for line in logs[-1])
+    assert float(logs[0][1]["loss_onset"]) == pytest.approx(float(logs[1][1]["loss_onset"]), rel=1e-3)
+    expected, found = load_file(whole), load_file(resumed)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
     pictures = sorted((tmp_path / "whole" / "pictures").iterdir())
     assert [picture.name for picture in pictures] == ["0000004.png", "0000008.png"]
+
+
+def test_a_run_of_another_recipe_is_not_taken_up(data: Path, tmp_path: Path) -> None:
+    """What lies rendered in its folder would be learnt from, whatever the new recipe says."""
+    text, other = (data / "recipe.yaml").read_text(), tmp_path / "other.yaml"
+    train(data / "recipe.yaml", data, tmp_path / "run", steps=2)
+    other.write_text(text.replace("batch_size: 2", "batch_size: 3").replace("workers: 1", "workers: 2"))
+    train(other, data, tmp_path / "run", steps=3)
+    other.write_text(text.replace("frames: 344,", "frames: 344, drum_effects: {room: 0.5},"))
+    with pytest.raises(OptionError, match=r"run: holds a run with another slices: drum_effects: room; name another"):
+        train(other, data, tmp_path / "run")
+
+
+def test_kits_that_are_not_there_are_not_left_out_silently(data: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text((data / "recipe.yaml").read_text().replace("[spare]", "[spear]"))
+    with pytest.raises(OptionError, match="no kit 'spear', which the recipe names in left_out_kits or unused_kits"):
+        train(recipe, data, tmp_path / "run")
 
 
 def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:

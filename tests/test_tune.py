@@ -61,6 +61,25 @@ def test_only_the_named_families_change() -> None:
         choose_thresholds([as_set((heat_map, reference))], Picking(), ["drums"])
 
 
+def test_what_no_song_has_keeps_its_threshold_and_its_confidence() -> None:
+    """One drummer's recordings of a snare say nothing about toms; at 0.1 every song would be full of them."""
+    stored = Picking(
+        thresholds={**Picking().thresholds, "toms": 0.58, "cymbals": 0.64},
+        certainty={"toms": [(0.5, 0.6), (0.9, 0.9)]},
+    )
+    tuned = [as_set(song(0.35, 0.2))]
+    picking = calibrate_confidence(tuned, choose_thresholds(tuned, stored))
+    assert {name for name in FAMILIES if picking.thresholds[name] != stored.thresholds[name]} == {"snare"}
+    assert picking.certainty == stored.certainty
+
+
+def test_of_equal_thresholds_the_nearest_to_the_old_one_is_taken() -> None:
+    clear = [as_set(song(0.9, 0.05))]
+    for old in (0.4, 0.7):
+        stored = Picking(thresholds={**Picking().thresholds, "snare": old})
+        assert choose_thresholds(clear, stored).thresholds["snare"] == pytest.approx(old)
+
+
 def test_confidence_becomes_the_share_of_right_hits() -> None:
     # Sure hits (0.9) are always right; of the doubtful ones (0.6) every second is.
     songs = [song(0.9, 0.6)] * 5 + [song(0.6, 0.1)] * 5

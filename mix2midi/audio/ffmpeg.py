@@ -107,8 +107,11 @@ def _open(path: Path) -> Iterator[InputContainer]:
     with container:
         if not container.streams.audio:
             raise _no_audio_error(container.format.name, path)
+        decoder = container.streams.audio[0].codec_context
+        if decoder is None:  # PyAV's types do not say so: FFmpeg knows no decoder for it
+            raise not_audio_error(path)
         # One thread, so that an error comes with the packet that caused it.
-        container.streams.audio[0].codec_context.thread_type = "NONE"
+        decoder.thread_type = "NONE"
         yield container
 
 

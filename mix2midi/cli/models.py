@@ -19,6 +19,7 @@ models_app = typer.Typer(rich_markup_mode=None, help="List the separators and fe
 @models_app.callback(invoke_without_command=True)
 def list_command(ctx: typer.Context, model_dir: options.ModelDir = None) -> None:
     """List the separators and fetch them ahead: `mix2midi models fetch htdemucs`."""
+    ctx.obj = model_dir
     if ctx.invoked_subcommand is None:
         from mix2midi.separation import list_models
 
@@ -28,6 +29,7 @@ def list_command(ctx: typer.Context, model_dir: options.ModelDir = None) -> None
 
 @models_app.command("fetch", cls=PanelCommand)
 def fetch_command(
+    ctx: typer.Context,
     names: Annotated[
         list[str],
         typer.Argument(metavar="NAME", help="As `mix2midi models` lists them.", rich_help_panel=options.MODELS),
@@ -38,6 +40,7 @@ def fetch_command(
     """Fetch the weights of separators, for work without network."""
     from mix2midi.separation import fetch_model
 
+    model_dir = model_dir or ctx.obj  # it may stand before `fetch` as well
     for name in names:
         with Bars(not quiet) as bars:
             path = fetch_model(name, model_dir, bars.download)

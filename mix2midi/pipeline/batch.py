@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -208,7 +209,12 @@ def _inner_paths(found: Sequence[_Found]) -> list[Path]:
 
 
 def _name_of(entry: _Found) -> str:
-    return os.path.normcase(entry.inner.with_suffix(""))
+    return _sameness(entry.inner.with_suffix(""))
+
+
+def _sameness(path: Path) -> str:
+    """Alike for paths that are one file on any of the systems: Windows and macOS do not tell `Song` from `song`."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 def _is_song(path: Path) -> bool:
@@ -233,7 +239,7 @@ def _distinct(songs: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
     """Where two songs would write the same file, their suffixes tell them apart."""
     by_target: dict[str, list[int]] = defaultdict(list)
     for index, target in enumerate(targets):
-        by_target[os.path.normcase(target)].append(index)
+        by_target[_sameness(target)].append(index)
     distinct = list(targets)
     for indexes in by_target.values():
         if len(indexes) > 1:
@@ -246,7 +252,7 @@ def _distinct(songs: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
 def _check_distinct(songs: Sequence[Path], targets: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for song, target in zip(songs, targets, strict=True):
-        other = seen.setdefault(os.path.normcase(target), song)
+        other = seen.setdefault(_sameness(target), song)
         if other is not song:
             raise OptionError(f"{other} and {song} would both become {target}; convert them into different folders")
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from mix2midi.audio import AUDIO_SUFFIXES, find_audio, read_audio
 from mix2midi.drums import FAMILIES, piece_of_note
-from mix2midi.errors import OptionError, OutputError
+from mix2midi.errors import OptionError
+from mix2midi.files import check_target
 from mix2midi.pipeline.references import read_reference, reference_of
 from mix2midi.scores import Scores, pool_scores, score_notes
 from mix2midi.transcription.peaks import pick_notes
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from mix2midi.transcription.training.recipe import Recipe
 
 OWN_DRUMS_RECIPE = Path(__file__).parents[1] / "configs" / "own_drums.yaml"
-_GENERAL_RECIPE = Path(__file__).parents[1] / "configs" / "transcriber.yaml"
+#: Of the last stage of the shipped transcriber: what it names unused would undo a part of what that learnt.
+_GENERAL_RECIPE = Path(__file__).parents[1] / "configs" / "transcriber_seventh_stage.yaml"
 _SONGS = 8
 #: Shorter recordings cannot be parted into one piece to learn from and one to judge by.
 _MIN_RECORDING_S = 8.0
@@ -109,8 +111,7 @@ def learn_own_drums(
     from mix2midi.transcription.training.own_drums import tune_to
     from mix2midi.transcription.training.recipe import load_recipe
 
-    if output.is_dir() or not output.resolve().parent.is_dir():
-        raise OutputError(f"{output}: name a file in a folder that exists, such as mine.safetensors")
+    check_target(output)
     loaded = load_weights(weights)
     recipe = replace(load_recipe(recipe_path), network=loaded.network.config.to_dict())
     if steps is not None:
@@ -215,4 +216,5 @@ def _general(recipe: Recipe, data_folder: Path, performances: list[Performance])
     folder = data_folder / data.kits
     if not (folder / "manifest.csv").is_file():
         return None
-    return kit_slices(replace(recipe, seed=recipe.seed + 1), KitLibrary(folder, data.left_out_kits), performances)
+    library = KitLibrary(folder, left_out=(*data.left_out_kits, *data.unused_kits))
+    return kit_slices(replace(recipe, seed=recipe.seed + 1), library, performances)

@@ -64,7 +64,8 @@ def separated(
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
     try:
-        folder = tempfile.TemporaryDirectory(prefix="mix2midi-")
+        # On Windows an open file cannot go: after an error the stem may still be read by what the error holds on to.
+        folder = tempfile.TemporaryDirectory(prefix="mix2midi-", ignore_cleanup_errors=True)
     except OSError as error:
         raise OutputError(f"no folder for temporary files ({error}); set TMPDIR to one that is writable") from error
     with folder as path:

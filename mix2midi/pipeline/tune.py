@@ -106,8 +106,8 @@ def _check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
 
 def _inputs_of(folder: Path, inputs: Sequence[str]) -> list[str] | list[None]:
     """The named files that a folder holds; None, for audio with a MIDI file of its name, where it holds none."""
-    held = [name for name in inputs if next(folder.rglob(name), None) is not None]
-    return held or [None]
+    held = {file.name for file in folder.rglob("*")} if inputs else set()
+    return [name for name in inputs if name in held] or [None]
 
 
 def tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) -> TuningSet:
@@ -129,7 +129,8 @@ def choose_thresholds(
     """Thresholds with the best mean over the sets of the F pooled over these families (50 ms).
 
     Counts of a family depend on its own threshold alone, but the pooled F on all: families are chosen in turn until
-    none changes.
+    none changes. A family that no song has keeps its threshold, and of thresholds that do equally well the one nearest
+    to what it was is taken.
 
     Parameters
     ----------
@@ -148,12 +149,14 @@ def choose_thresholds(
     _check_known("family", families, FAMILIES)
     picking = picking or Picking()
     counts = {candidate: [_family_counts(entry, picking, candidate) for entry in sets] for candidate in CANDIDATES}
-    chosen = dict.fromkeys(families, CANDIDATES[len(CANDIDATES) // 2])
+    played = [family for family in families if any(part[family].reference for part in counts[CANDIDATES[0]])]
+    chosen = dict.fromkeys(played, CANDIDATES[len(CANDIDATES) // 2])
     for _ in range(_ROUNDS):
         before = dict(chosen)
-        for family in families:
-            tried = [_mean_f(counts, {**chosen, family: candidate}) for candidate in CANDIDATES]
-            chosen[family] = CANDIDATES[int(np.argmax(tried))]
+        for family in played:
+            nearest_first = sorted(CANDIDATES, key=lambda value: abs(value - picking.thresholds[family]))
+            tried = [_mean_f(counts, {**chosen, family: candidate}) for candidate in nearest_first]
+            chosen[family] = nearest_first[int(np.argmax(tried))]
         if chosen == before:
             break
     return replace(picking, thresholds={**picking.thresholds, **chosen})
@@ -170,12 +173,11 @@ def calibrate_confidence(sets: Sequence[TuningSet], picking: Picking, families: 
     picking : Picking
         With the thresholds that will be used: hits below them never become notes.
     families : sequence of str
-        Whose confidence is calibrated; the others keep what they have.
+        Whose confidence is calibrated; the others, and those with too few hits to tell, keep what they have.
     """
     scores = [scores_of(entry, replace(picking, certainty={})) for entry in sets]
     new = {family: _certainty([part.families[family].confidences for part in scores]) for family in families}
-    known = {family: points for family, points in picking.certainty.items() if family not in new}
-    return replace(picking, certainty={**known, **{family: points for family, points in new.items() if points}})
+    return replace(picking, certainty={**picking.certainty, **{key: points for key, points in new.items() if points}})
 
 
 def calibrate_velocity(sets: Sequence[TuningSet], picking: Picking) -> Picking:

@@ -292,8 +292,9 @@ def _beats_until(last: int, signatures: dict[int, mido.MetaMessage], clock: Tick
     times_s, positions = [], []
     for start, end in zip(changes, [*changes[1:], None], strict=True):
         signature = TimeSignature(given[start].numerator, given[start].denominator)
-        step = clock.tick_of_quarter(signature.beat_quarters)
-        stop = last + step + 1 if end is None else end
+        step = max(1, clock.tick_of_quarter(signature.beat_quarters))
+        beyond = last + step + 1
+        stop = beyond if end is None else min(end, beyond)
         lengths[signature] = lengths.get(signature, 0) + max(0, stop - start)
         for number, tick in enumerate(range(start, stop, step)):
             times_s.append(clock.seconds(tick))

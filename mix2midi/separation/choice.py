@@ -94,8 +94,14 @@ def load_separator(
         is_demucs = path.suffix == ".safetensors"
         return (load_hybrid_demucs if is_demucs else load_published_open_unmix)(name, path, resolved)
     if Path(name).is_dir():
-        return load_open_unmix_folder(Path(name), resolved)
+        return load_open_unmix_folder(Path(name), resolved, name=_name_of(Path(name)))
     raise OptionError(f"separator {name!r} is not known; choose one of {', '.join(NAMES)} or a folder of open-unmix")
+
+
+def _name_of(folder: Path) -> str:
+    """A folder's own name, but the whole path of one that is called like a separator."""
+    whole = folder.resolve()
+    return str(whole) if whole.name in ("", *NAMES) else whole.name
 
 
 def _weights_of(status: ModelStatus, model_dir: Path | None, on_download: OnDownload | None) -> Path:

@@ -10,8 +10,8 @@ import hashlib
 import http.client
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -171,11 +171,11 @@ def _next_piece(response: http.client.HTTPResponse) -> bytes:
 @contextmanager
 def _partial_file(target: Path, name: str) -> Iterator[IO[bytes]]:
     """A file beside the target that takes its place when the block ends well, and vanishes otherwise."""
-    partial_path: Path | None = None
+    partial_path = target.with_name(f"{target.name}-{secrets.token_hex(6)}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as partial:
-            partial_path = Path(partial.name)
+        # With the usual mode, unlike tempfile's 0600: others may share the folder.
+        with partial_path.open("xb") as partial:
             yield partial
         partial_path.replace(target)
     except OSError as error:
@@ -184,8 +184,7 @@ def _partial_file(target: Path, name: str) -> Iterator[IO[bytes]]:
             f"{name}: weights cannot be saved in {target.parent} ({reason}); make room or use --model-dir"
         ) from error
     finally:
-        if partial_path is not None:
-            partial_path.unlink(missing_ok=True)
+        partial_path.unlink(missing_ok=True)
 
 
 def _reason(error: Exception) -> str:

@@ -143,7 +143,7 @@ def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -
         If a file is missing, damaged, or does not fit the others.
     """
     network, spectrogram = read_open_unmix_folder(folder)
-    return _separator(name or folder.name, network, spectrogram, device)
+    return _separator(name or folder.resolve().name, network, spectrogram, device)
 
 
 def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:

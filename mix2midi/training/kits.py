@@ -13,12 +13,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
+
+if TYPE_CHECKING:
+    from mix2midi.training.recipe import DataRecipe
 
 RATE_HZ = 44100
 #: Columns of a library's manifest.
@@ -97,6 +101,28 @@ class KitLibrary:
         for instrument in self.instruments:
             self.by_piece.setdefault(instrument.piece, []).append(instrument)
             self.by_kit.setdefault(instrument.kit, {}).setdefault(instrument.piece, []).append(instrument)
+
+
+def kits_to_learn_from(data_folder: Path, data: DataRecipe) -> KitLibrary:
+    """A recipe's kits without those that are left out or unused. Raises `OptionError` for one that is not there."""
+    _check_known(data_folder, data)
+    return KitLibrary(data_folder / data.kits, left_out=(*data.left_out_kits, *data.unused_kits))
+
+
+def kits_to_judge_by(data_folder: Path, data: DataRecipe) -> KitLibrary:
+    """The kits that a recipe leaves out, or all but the unused where it leaves none out."""
+    _check_known(data_folder, data)
+    return KitLibrary(data_folder / data.kits, data.unused_kits, only=data.left_out_kits or None)
+
+
+def _check_known(data_folder: Path, data: DataRecipe) -> None:
+    """A kit to judge by whose name is misspelt would be learnt from."""
+    folder = data_folder / data.kits
+    unknown = sorted({*data.left_out_kits, *data.unused_kits} - {row["kit"] for row in read_manifest(folder)})
+    if unknown:
+        raise OptionError(
+            f"{folder}: no kit {unknown[0]!r}, which the recipe names in left_out_kits or unused_kits; correct it there"
+        )
 
 
 def read_manifest(folder: Path) -> list[dict[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -126,7 +125,6 @@ class Learner(ABC, Generic[Network]):
     def save(self) -> None:
         """Write all that a run goes on from, and its result, each at once."""
         state = {
-            "recipe": json.dumps(self._recipe.to_dict()),
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "network": self.network.state_dict(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +12,14 @@ from mix2midi.errors import OptionError
 #: Far from the seeds that people choose.
 _SEED_STEP = 1_000_003
 PRECISIONS = ("float32", "bfloat16")
+#: What YAML must have read for a setting of each type, and what a person calls it.
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "int": ((int,), "whole number"),
+    "float": ((int, float), "number"),
+    "bool": ((bool,), "true or false"),
+    "str": ((str,), "text"),
+    "str | None": ((str, type(None)), "text"),
+}
 
 
 @dataclass(frozen=True)
@@ -78,10 +86,14 @@ class DrumSliceRecipe:
     drum_effects: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_shares(self, "pattern_share", "empty_share", "synthetic_share", "acoustic_share", "attack_share")
+        check_effects("drum_effects", self.drum_effects)
         if min(self.first, self.window) < 1 or max(self.first, self.window) > self.capacity:
             raise OptionError(
                 f"first {self.first} and window {self.window} must lie between 1 and the capacity, {self.capacity}"
             )
+        if not 0.0 <= self.fresh_per_step <= self.window:
+            raise OptionError(f"fresh_per_step: {self.fresh_per_step} does not lie between 0 and the window")
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,8 @@ class LearningRecipe:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
+        check_counts(self, "batch_size", "steps")
+        check_shares(self, "decay_share", "average_decay")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is not known; it is {' or '.join(PRECISIONS)}")
 
@@ -136,6 +150,9 @@ class RunRecipe:
     validate_every: int = 500
     checkpoint_every: int = 100
     optimiser: LearningRecipe = field(default_factory=LearningRecipe)
+
+    def __post_init__(self) -> None:
+        check_counts(self, "validate_every", "checkpoint_every")
 
     def with_steps(self: RecipeType, steps: int | None) -> RecipeType:
         """The same with another number of steps; itself for None."""
@@ -169,8 +186,41 @@ class TrainingRecipe(RunRecipe):
     slices: DrumSliceRecipe = field(default_factory=DrumSliceRecipe)
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise OptionError(f"{self.workers} workers render nothing; give at least 1")
+        super().__post_init__()
+        check_counts(self, "workers")
+
+
+def check_shares(settings: Any, *names: str) -> None:
+    """Raise `OptionError` unless these settings lie between 0 and 1."""
+    _check_shares({name: getattr(settings, name) for name in names})
+
+
+def check_counts(settings: Any, *names: str) -> None:
+    """Raise `OptionError` unless these settings are 1 or more."""
+    for name in names:
+        if getattr(settings, name) < 1:
+            raise OptionError(f"{name}: {getattr(settings, name)} is too few; give at least 1")
+
+
+def check_effects(name: str, shares: Mapping[str, float]) -> None:
+    """Raise `OptionError` unless these are probabilities of `mix2midi.training.effects.EFFECTS`."""
+    from mix2midi.training.effects import EFFECTS
+
+    check_names(name, shares, tuple(EFFECTS))
+    _check_shares({f"{name}: {effect}": share for effect, share in shares.items()})
+
+
+def check_names(name: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Raise `OptionError` for a name that is not known: misspelt, it would do nothing."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise OptionError(f"{name}: unknown name {unknown[0]!r}; known are {', '.join(known)}")
+
+
+def _check_shares(shares: Mapping[str, float]) -> None:
+    for name, share in shares.items():
+        if not 0.0 <= share <= 1.0:
+            raise OptionError(f"{name}: {share} does not lie between 0 and 1")
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -241,6 +291,12 @@ def _check_value(value: Any, kind: str, where: str) -> None:
             if kind == "Mapping[str, float]":
                 _check_value(item, "float", f"{where}: {name}")
         return
-    wanted: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float)}
-    if kind in wanted and (not isinstance(value, wanted[kind]) or isinstance(value, bool)):
-        raise OptionError(f"{where}: {value!r} is no {'whole number' if kind == 'int' else 'number'}")
+    if kind.startswith("tuple"):
+        if not isinstance(value, list):
+            raise OptionError(f"{where}: {value!r} is no list; write [one, two]")
+        for item in value:
+            _check_value(item, kind.removeprefix("tuple[").split(",")[0].rstrip("]"), where)
+        return
+    wanted, called = _KINDS.get(kind, ((object,), ""))
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind in ("int", "float")):
+        raise OptionError(f"{where}: {value!r} is no {called}")

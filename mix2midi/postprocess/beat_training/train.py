@@ -25,6 +25,7 @@ from mix2midi.postprocess.beat_training.variations import (
 from mix2midi.postprocess.beat_weights import save_beat_weights
 from mix2midi.training.learning import Learner
 from mix2midi.training.recipe import load_settings
+from mix2midi.training.run_folder import claim_run_folder
 from mix2midi.training.team import Team
 
 _VALIDATION_SEED = 7_000_001
@@ -66,7 +67,7 @@ def train_beats(
     grooves, judged = (
         [without_lead(groove) for groove in load_grooves(archive, split)] for split in ("train", "validation")
     )
-    run_folder.mkdir(parents=True, exist_ok=True)
+    claim_run_folder(run_folder, recipe)
     trainer = BeatTrainer(recipe, run_folder, Team(device=device))
     trainer.resume()
     trainer.learn_from(grooves, judged, report)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, load_settings
+from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, check_shares, load_settings
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,11 @@ class MixRecipe:
     level_db: float = -18.0
     level_spread_db: float = 5.0
 
+    def __post_init__(self) -> None:
+        check_shares(
+            self, "second_share", "speed_share", "compressor_share", "drums_alone_share", "company_alone_share"
+        )
+
 
 @dataclass(frozen=True)
 class SliceRecipe(DrumSliceRecipe):
@@ -92,6 +97,10 @@ class OptimiserRecipe(LearningRecipe):
     band_weight: float = 0.5
     floor_db: float = -30.0
     initial_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_shares(self, "band_weight", "initial_share")
 
 
 @dataclass(frozen=True)

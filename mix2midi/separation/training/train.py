@@ -66,11 +66,12 @@ def train_separator(
     from mix2midi.separation.training.mixes import Mixer
     from mix2midi.separation.training.trainer import Trainer
     from mix2midi.training.loop import train_to_end
+    from mix2midi.training.run_folder import claim_run_folder
     from mix2midi.training.team import join_team
 
     recipe = load_separator_recipe(recipe_path).with_steps(steps)
     learnt, held_out = _company(recipe, recipe_path, data_folder)
-    run_folder.mkdir(parents=True, exist_ok=True)
+    claim_run_folder(run_folder, recipe)
     with join_team(device) as team:
         recipe = recipe.for_member(team.rank)
         trainer = Trainer(recipe, Mixer(recipe.mixes, recipe.network, learnt), run_folder, team)
@@ -95,14 +96,11 @@ def _company(recipe: SeparatorRecipe, recipe_path: Path, data_folder: Path) -> t
 def _renderer(recipe: SeparatorRecipe, data_folder: Path, validates: bool) -> DrumRenderer:
     """Kits and grooves to learn from, or those to be judged by."""
     from mix2midi.separation.training.drums import DrumRenderer
-    from mix2midi.training.kits import KitLibrary
+    from mix2midi.training.kits import kits_to_judge_by, kits_to_learn_from
     from mix2midi.training.performances import load_grooves
 
-    data, kits = recipe.data, data_folder / recipe.data.kits
-    if validates:
-        library = KitLibrary(kits, data.unused_kits, only=data.left_out_kits or None)
-    else:
-        library = KitLibrary(kits, left_out=(*data.left_out_kits, *data.unused_kits))
+    data = recipe.data
+    library = kits_to_judge_by(data_folder, data) if validates else kits_to_learn_from(data_folder, data)
     grooves = load_grooves(data_folder / data.grooves, "validation" if validates else "train")
     return DrumRenderer(recipe.slices, library, grooves, _VALIDATION_SEED if validates else recipe.seed)
 

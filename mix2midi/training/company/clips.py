@@ -20,6 +20,7 @@ from mix2midi.training.company.score import (
 )
 from mix2midi.training.company.soundfont import Player, has_fluidsynth, render_players
 from mix2midi.training.company.syllables import has_espeak
+from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import seconds_to_samples
 
 SECTION_BARS = 4
@@ -99,9 +100,9 @@ def draw_score(recipe: Recipe, rng: Rng) -> Score:
     archives = recipe.of_kind("midi")
     if not archives or rng.random() < 0.33:
         return random_score(rng, recipe.clip_s)
-    archive = draw(rng, archives).files[0]
-    names = list_midi(archive)
-    return score_from_midi(archive, names[int(rng.integers(len(names)))], rng, recipe.clip_s)
+    source = draw(rng, archives)
+    names = list_midi(source.files[0])
+    return score_from_midi(source.files[0], names[int(rng.integers(len(names)))], rng, recipe.clip_s, source.name)
 
 
 def band_layers(recipe: Recipe, score: Score, rng: Rng, *, with_bass: bool = True) -> list[Layer]:
@@ -248,7 +249,7 @@ def recording_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
         drawn = recordings.draw_passage(source, score.duration_s, rng)
         if drawn is not None:
             passage, file = drawn
-            n_samples = seconds_to_samples(score.duration_s, production.RATE_HZ)
+            n_samples = seconds_to_samples(score.duration_s, RATE_HZ)
             audio = recordings.filling(passage, n_samples)
             return [Layer(audio, rng.normal(-20, 2), {f"{source.name}/{file.stem}"})]
     return synth_layers(recipe, score, rng)
@@ -261,7 +262,7 @@ def stem_layers(recipe: Recipe, score: Score, rng: Rng) -> list[Layer]:
         return guitar_layers(recipe, score, rng, with_bass=False)
     source = draw_by_files(rng, stems)
     stretch, file = recordings.draw_stretch(source, score.duration_s, rng)
-    audio = recordings.filling(stretch, seconds_to_samples(score.duration_s, production.RATE_HZ))
+    audio = recordings.filling(stretch, seconds_to_samples(score.duration_s, RATE_HZ))
     return [Layer(audio, rng.normal(-20, 2), {f"{source.name}/{file.parent.name}"})]
 
 

@@ -15,7 +15,6 @@ from scipy.signal import butter, lfilter, resample_poly, sosfilt
 
 from mix2midi.training.company.parts import Stroke
 from mix2midi.training.company.production import (
-    RATE_HZ,
     Audio,
     at_level,
     band_pass,
@@ -27,6 +26,7 @@ from mix2midi.training.company.production import (
     per_sample,
 )
 from mix2midi.training.company.score import Note, Rng, Score
+from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import decibels_to_gain, seconds_to_samples
 
 _OVERSAMPLING = 2

@@ -18,9 +18,11 @@ import numpy as np
 from mix2midi.errors import OptionError, OutputError
 from mix2midi.files import atomic_write
 from mix2midi.training.company.clips import KINDS, render_clip
-from mix2midi.training.company.production import RATE_HZ, Audio, to_int16
+from mix2midi.training.company.production import Audio
 from mix2midi.training.company.recipe import Recipe, read_recipe
 from mix2midi.training.flags import longest_run
+from mix2midi.training.kits import RATE_HZ
+from mix2midi.training.slices import to_16_bits
 from mix2midi.units import SECONDS_PER_MINUTE
 
 INDEX_NAME = "index.csv"
@@ -80,7 +82,8 @@ def faults_of(audio: Audio) -> list[str]:
     hop = RATE_HZ // 10
     n_hops = len(audio) // hop
     peaks = np.abs(audio[: n_hops * hop]).reshape(n_hops, hop).max(axis=1)
-    if longest_run(peaks < _SILENT) * 0.1 > MAX_SILENCE_S:
+    first, stop = longest_run(peaks < _SILENT)
+    if (stop - first) * 0.1 > MAX_SILENCE_S:
         faults.append("silent for over 3 s")
     return faults
 
@@ -102,10 +105,9 @@ def _render_one(recipe: Recipe, out_dir: Path, seed: int, number: int) -> Entry 
         return None
     name = f"{seed:04d}-{number:05d}-{kind}.npy"
     with atomic_write(out_dir / name) as partial:
-        np.save(partial, to_int16(clip.audio))
+        np.save(partial, to_16_bits(clip.audio))
     licence_of = {source.name: source.licence for source in recipe.sources}
-    names = {source.split("/")[0] for source in clip.sources}
-    licences = sorted({licence_of[name] for name in names if name in licence_of})
+    licences = sorted({licence_of[source.split("/")[0]] for source in clip.sources})
     duration_s = round(len(clip.audio) / RATE_HZ, 3)
     return Entry(name, clip.kind, duration_s, clip.tempo_bpm, "; ".join(clip.sources), "; ".join(licences))
 

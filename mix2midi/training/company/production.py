@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter, oaconvolve
 
 from mix2midi.training.company.score import Rng
+from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import decibels_to_gain, gain_to_decibels
 
-RATE_HZ = 44100
 Audio = NDArray[np.float32]
 
 TARGET_RMS_DB = -20.0
@@ -183,8 +183,3 @@ def finish(audio: Audio, level_db: float = TARGET_RMS_DB) -> Audio:
     bent = 0.7 + (PEAK_LIMIT - 0.7) * np.tanh((np.abs(audio[loud]) - 0.7) / (PEAK_LIMIT - 0.7))
     audio[loud] = np.sign(audio[loud]) * bent
     return audio
-
-
-def to_int16(audio: Audio) -> NDArray[np.int16]:
-    """16-bit samples of audio within -1..1."""
-    return np.rint(np.clip(audio, -1.0, 1.0) * 32767).astype(np.int16)

@@ -14,10 +14,12 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from mix2midi.errors import OptionError
-from mix2midi.training.company.production import RATE_HZ, Audio, at_level
+from mix2midi.training.company.production import Audio, at_level
 from mix2midi.training.company.recipe import Source
 from mix2midi.training.company.score import Rng
 from mix2midi.training.company.syllables import read_mono
+from mix2midi.training.flags import runs_of
+from mix2midi.training.kits import RATE_HZ
 
 FRAME_RATE_HZ = 100
 _HOP = RATE_HZ // FRAME_RATE_HZ
@@ -90,9 +92,7 @@ def quiet_passages(path: Path) -> tuple[tuple[float, float], ...]:
     is_calm = np.convolve(attacks, reach, "same") <= _MAX_ATTACKS_PER_S if n_steps >= len(reach) else attacks == 0
     power = np.mean(np.square(audio[: n_steps * RATE_HZ].reshape(n_steps, RATE_HZ)), axis=1) if n_steps else np.zeros(0)
     fit = is_calm & (power > 1e-5)
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], fit.astype(int), [0]))))
-    spans = zip(edges[::2], edges[1::2], strict=True)
-    return tuple((float(start), float(stop)) for start, stop in spans if stop - start >= _MIN_PASSAGE_S)
+    return tuple((float(start), float(stop)) for start, stop in runs_of(fit) if stop - start >= _MIN_PASSAGE_S)
 
 
 def draw_passage(source: Source, duration_s: float, rng: Rng) -> tuple[Audio, Path] | None:

@@ -199,8 +199,8 @@ def _read_tracks(archive: Path, name: str) -> dict[str, list[Note]]:
     return tracks
 
 
-def score_from_midi(archive: Path, name: str, rng: Rng, duration_s: float) -> Score:
-    """A stretch of one piano arrangement (POP909: tracks MELODY, BRIDGE, PIANO), at a tempo and in a key of our own.
+def score_from_midi(archive: Path, name: str, rng: Rng, duration_s: float, source: str) -> Score:
+    """A stretch of a piano arrangement (POP909's tracks: MELODY, BRIDGE, PIANO), at a tempo and in a key of our own.
 
     Chords are the best of six shapes for every two beats of the piano.
     """
@@ -214,7 +214,7 @@ def score_from_midi(archive: Path, name: str, rng: Rng, duration_s: float) -> Sc
     melody = _window(tracks.get("MELODY", []) + tracks.get("BRIDGE", []), first, n_beats, transpose)
     keys = _window(tracks.get("PIANO", longest), first, n_beats, transpose)
     chords = _find_chords(keys or melody, n_beats)
-    return Score(tempo_bpm, 4, n_beats, chords, tuple(melody), tuple(keys), 0.5, "pop909")
+    return Score(tempo_bpm, 4, n_beats, chords, tuple(melody), tuple(keys), 0.5, source)
 
 
 def _beat_phase(notes: Sequence[Note]) -> float:

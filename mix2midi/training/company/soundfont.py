@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from mix2midi.errors import OptionError
 from mix2midi.training.company.score import Rng, Score
+from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import seconds_to_samples, unit_to_velocity
 
-RATE_HZ = 44100
 # Players sit on MIDI channels 0 to 8, below the drum channel.
 MAX_PLAYERS = 9
 # Timpani, orchestra hit, and the General MIDI percussion and effects groups hold drums or noises like them.

@@ -19,7 +19,9 @@ import soundfile as sf
 from numpy.typing import NDArray
 from scipy.signal import medfilt
 
-from mix2midi.training.company.production import RATE_HZ, Audio
+from mix2midi.training.company.production import Audio
+from mix2midi.training.flags import longest_run
+from mix2midi.training.kits import RATE_HZ
 
 _FRAME = 2048
 _HOP = 256
@@ -83,7 +85,7 @@ def cut_syllable(samples: Audio) -> Syllable | None:
     samples = samples / np.abs(samples).max()
     periods, clarity = _periods(samples)
     voiced = medfilt((clarity > _VOICED).astype(float), 5) > 0
-    first, stop = _longest_stretch(voiced)
+    first, stop = longest_run(voiced)
     if (stop - first) * _HOP < 0.06 * RATE_HZ:
         return None
     marks = _pitch_marks(samples, medfilt(periods, 5), first, stop)
@@ -106,14 +108,6 @@ def _periods(samples: Audio) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     loudness = np.sqrt(np.mean(frames**2, axis=1))
     clarity = search[np.arange(len(best)), best] * (loudness > 0.05 * loudness.max())
     return (best + low).astype(np.float64), clarity
-
-
-def _longest_stretch(flags: NDArray[np.bool_]) -> tuple[int, int]:
-    edges = np.flatnonzero(np.diff(np.concatenate(([0], flags.astype(int), [0]))))
-    if len(edges) == 0:
-        return 0, 0
-    longest = int(np.argmax(edges[1::2] - edges[::2]))
-    return int(edges[2 * longest]), int(edges[2 * longest + 1])
 
 
 def _pitch_marks(samples: Audio, periods: NDArray[np.float64], first: int, stop: int) -> NDArray[np.int64]:

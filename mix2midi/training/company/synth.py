@@ -10,8 +10,9 @@ import numpy as np
 from scipy.signal import lfilter
 
 from mix2midi.training.company.guitar import frequency_of
-from mix2midi.training.company.production import RATE_HZ, Audio, band_pass, saturate
+from mix2midi.training.company.production import Audio, band_pass, saturate
 from mix2midi.training.company.score import Note, Rng, Score
+from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import seconds_to_samples, tempo_to_seconds_per_beat
 
 _TABLE_SIZE = 2048

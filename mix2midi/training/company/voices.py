@@ -8,7 +8,6 @@ import numpy as np
 
 from mix2midi.training.company import parts, synth
 from mix2midi.training.company.production import (
-    RATE_HZ,
     Audio,
     at_level,
     band_pass,
@@ -31,6 +30,7 @@ from mix2midi.training.company.syllables import (
     speak_words,
     trim,
 )
+from mix2midi.training.kits import RATE_HZ
 from mix2midi.units import decibels_to_gain, seconds_to_samples, tempo_to_seconds_per_beat
 
 _HOP = 64

@@ -76,7 +76,8 @@ def _sound_problems(audio: NDArray[np.float32]) -> Iterator[str]:
     if gain_to_decibels(np.abs(audio).max(initial=0.0)) < SILENT_DB:
         yield "silent"
         return
-    if longest_run(np.abs(audio) >= _FULL_SCALE) >= _CLIPPED_RUN:
+    first, stop = longest_run(np.abs(audio) >= _FULL_SCALE)
+    if stop - first >= _CLIPPED_RUN:
         yield "clipped"
     late_s = attack_sample(audio, lead_in_samples=0) / RATE_HZ
     if late_s > MAX_ONSET_S:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
 from mix2midi.training.kit_import.source import Recording, SourceKit, SourceSample, read_recording
+from mix2midi.training.kits import RATE_HZ
 
-_RATE_HZ = 44100
 _DRUM_BANK = 128
 _DRUM_CHANNEL = 9
 #: Roland's GS and all who follow it: program 56 holds applause and gunshots, and 48 has timpani where toms are.
@@ -87,13 +87,13 @@ def drum_presets(path: Path) -> list[tuple[int, str]]:
 
 
 def _read_hit(path: Path, program: int, note: int, velocity: int) -> Recording:
-    return _render_hits(path, program)[note, velocity], _RATE_HZ
+    return _render_hits(path, program)[note, velocity], RATE_HZ
 
 
 @lru_cache(maxsize=1)  # all hits of a preset are asked for in a row
 def _render_hits(path: Path, program: int) -> dict[tuple[int, int], NDArray[np.float32]]:
     audio = _render(path, program)
-    slot = round(_SLOT_S * _RATE_HZ)
+    slot = round(_SLOT_S * RATE_HZ)
     return {order: audio[index * slot : (index + 1) * slot] for index, order in enumerate(_ORDERS)}
 
 
@@ -101,7 +101,7 @@ def _render(path: Path, program: int) -> NDArray[np.float32]:
     with tempfile.TemporaryDirectory(prefix="mix2midi-") as folder:
         midi, wave = Path(folder, "hits.mid"), Path(folder, "hits.wav")
         _write_hits(midi, program)
-        options = ["-q", "-n", "-i", "-R", "0", "-C", "0", "-g", "0.5", "-r", str(_RATE_HZ), "-T", "wav", "-O", "float"]
+        options = ["-q", "-n", "-i", "-R", "0", "-C", "0", "-g", "0.5", "-r", str(RATE_HZ), "-T", "wav", "-O", "float"]
         # Where it cannot load a font, it would play the system's instead.
         options += ["-o", "synth.default-soundfont="]
         command: Sequence[str] = ["fluidsynth", *options, "-F", str(wave), str(path.resolve()), str(midi)]

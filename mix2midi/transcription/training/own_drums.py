@@ -170,11 +170,13 @@ def tune_to(
 
     trainer = Trainer(recipe, folder, Team(device=device))
     trainer.begin_with(weights.network)
-    slices: list[Slice] = []
+    slices: dict[int, Slice] = {}
     every = max(1, recipe.optimiser.steps // 10)
     while trainer.step < recipe.optimiser.steps:
         numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, trainer.step)
-        slices += [_mixed(recipe.seed, number, own, general) for number in range(len(slices), ready)]
+        for number in range(max(slices, default=-1) + 1, ready):
+            slices[number] = _mixed(recipe.seed, number, own, general)
+            slices.pop(number - recipe.slices.window, None)  # no longer drawn
         losses = trainer.learn(*batch_of([slices[number] for number in numbers]))
         if trainer.step % every == 0:
             report({"step": trainer.step, **{name: round(loss, 4) for name, loss in losses.items()}})

@@ -7,8 +7,18 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mix2midi.drums import FAMILIES, PIECES_BY_KEY
 from mix2midi.errors import OptionError
-from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, load_settings
+from mix2midi.training.recipe import (
+    DrumSliceRecipe,
+    LearningRecipe,
+    TrainingRecipe,
+    check_counts,
+    check_effects,
+    check_names,
+    check_shares,
+    load_settings,
+)
 from mix2midi.transcription.peaks import VIEWS
 
 if TYPE_CHECKING:
@@ -42,7 +52,14 @@ class SliceRecipe(DrumSliceRecipe):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if set(self.views) != set(VIEWS) or abs(sum(self.views.values()) - 1.0) > 1e-6:
+        check_counts(self, "frames")
+        check_shares(self, "separator_share")
+        check_effects("master_effects", self.master_effects)
+        if (
+            min(self.views.values(), default=0.0) < 0.0
+            or set(self.views) != set(VIEWS)
+            or abs(sum(self.views.values()) - 1.0) > 1e-6
+        ):
             raise OptionError(f"views gives shares of {', '.join(VIEWS)} that add up to 1")
 
 
@@ -70,6 +87,11 @@ class OptimiserRecipe(LearningRecipe):
     freeze_norms: bool = False
     initial_share: float = 0.0
     rare_weight: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_shares(self, "initial_share")
+        check_names("rare_weight", self.rare_weight, (*PIECES_BY_KEY, *FAMILIES))
 
 
 @dataclass(frozen=True)
@@ -102,7 +124,9 @@ def load_recipe(path: Path) -> Recipe:
     """
     recipe: Recipe = load_settings(Recipe, path)
     try:
-        recipe.network_config()
+        stride = recipe.network_config().slow_stride
     except OptionError as error:
         raise OptionError(f"{path}: {error}") from error
+    if recipe.slices.frames % stride:
+        raise OptionError(f"{path}: slices: frames: {recipe.slices.frames} is no multiple of {stride}")
     return recipe

@@ -68,11 +68,12 @@ def train(
         The checkpoint in `run_folder`, or the initial weights, cannot be used.
     """
     from mix2midi.training.loop import train_to_end
+    from mix2midi.training.run_folder import claim_run_folder
     from mix2midi.training.team import join_team
     from mix2midi.transcription.training.trainer import Trainer
 
     recipe = load_recipe(recipe_path).with_steps(steps)
-    run_folder.mkdir(parents=True, exist_ok=True)
+    claim_run_folder(run_folder, recipe)
     with join_team(device) as team:
         recipe = recipe.for_member(team.rank)
         trainer = Trainer(recipe, run_folder, team)
@@ -87,20 +88,16 @@ def train(
 
 def training_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
     """Slices to learn from: the recipe's kits without those left out, and the training split of the grooves."""
-    from mix2midi.training.kits import KitLibrary
+    from mix2midi.training.kits import kits_to_learn_from
 
-    data = recipe.data
-    library = KitLibrary(data_folder / data.kits, left_out=(*data.left_out_kits, *data.unused_kits))
-    return _renderer(recipe, data_folder, library, "train", recipe.seed)
+    return _renderer(recipe, data_folder, kits_to_learn_from(data_folder, recipe.data), "train", recipe.seed)
 
 
 def validation_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
     """Slices to be judged by: the kits that are left out, and the validation split of the grooves."""
-    from mix2midi.training.kits import KitLibrary
+    from mix2midi.training.kits import kits_to_judge_by
 
-    data = recipe.data
-    library = KitLibrary(data_folder / data.kits, data.unused_kits, only=data.left_out_kits or None)
-    return _renderer(recipe, data_folder, library, "validation", _VALIDATION_SEED)
+    return _renderer(recipe, data_folder, kits_to_judge_by(data_folder, recipe.data), "validation", _VALIDATION_SEED)
 
 
 def judging_renderer(recipe: Recipe, data_folder: Path, kit: str) -> SliceRenderer:

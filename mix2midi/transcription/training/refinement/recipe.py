@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mix2midi.training.recipe import LearningRecipe, TrainingRecipe
+from mix2midi.training.recipe import LearningRecipe, TrainingRecipe, check_shares
 from mix2midi.transcription.refinement_network import RefinementConfig
 from mix2midi.transcription.training.recipe import SliceRecipe
 
@@ -51,6 +51,10 @@ class RefinementOptimiserRecipe(LearningRecipe):
     crop_instants: int = 450
     damage_share: float = 0.7
     learnt_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_shares(self, "damage_share", "learnt_share")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
 from mix2midi.training.learning import Learner
 from mix2midi.training.recipe import load_settings
+from mix2midi.training.run_folder import claim_run_folder
 from mix2midi.training.team import Team
 from mix2midi.transcription.refinement_network import RefinementNetwork, family_curves
 from mix2midi.transcription.training.refinement.examples import SongExample, damage
@@ -70,8 +71,8 @@ def train_refinement(
     """
     recipe = load_settings(RefinementRecipe, recipe_path).with_steps(steps)
     weights = initial_weights or SHIPPED_WEIGHTS
-    run_folder.mkdir(parents=True, exist_ok=True)
     trainer = RefinementTrainer(recipe, run_folder, weights, Team(device=device))
+    claim_run_folder(run_folder, recipe, heard_by=weights)
     trainer.resume()
     slices = recipe.slices
     songs = render_songs(recipe, data_folder, weights, run_folder / "songs", slices.count)
