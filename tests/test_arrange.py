@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,6 +22,7 @@ from mix2midi.postprocess import (
     read_midi_notes,
     write_midi,
 )
+from mix2midi.postprocess.tempo_map import TickClock
 
 KICK, SNARE, HAT = 36, 38, 42
 
@@ -53,17 +57,53 @@ def test_onsets_are_the_same_to_a_tick_under_every_choice_of_time(tmp_path, beat
     assert np.abs(np.array(written_s) - [note.onset_s for note in notes]).max() <= tick_s / 2 + 1e-9
 
 
-def test_quantised_hits_lie_on_lines_of_the_written_grid(tmp_path):
-    arranged = arrange(rock(), 19.0, ArrangeOptions(quantize=QuantizeOptions("1/8")))
-    write_midi(Transcription(arranged.notes, 19.0), tmp_path / "song.mid", tempo_map=arranged.tempo_map)
-    import pretty_midi
+def drifting(first_s: float, bars: int = 12) -> list[DrumNote]:
+    """A band without a click: its tempo comes and goes by a few per cent."""
+    straight = rock(bars=bars, first_s=0.0)
+    return sorted(
+        replace(note, onset_s=first_s + max(0.0, note.onset_s + 0.12 * np.sin(note.onset_s / 4.0))) for note in straight
+    )
 
-    midi = pretty_midi.PrettyMIDI(str(tmp_path / "song.mid"))
-    eighths = np.array([midi.time_to_tick(note.start) / 480 for note in midi.instruments[0].notes])
-    # The written grid is within 5 ms of the beats that hits were moved to: 0.02 eighths at 110 BPM.
-    assert np.abs(eighths - np.rint(eighths)).max() < 0.02
+
+@pytest.mark.parametrize("first_s", [0.0, 0.02, 0.15, 0.6, 1.3, 9.0])
+@pytest.mark.parametrize("make", [rock, drifting])
+def test_quantised_hits_lie_on_lines_of_the_written_grid_to_the_tick(tmp_path, make, first_s):
+    """What a DAW shows after `--quantize`: hits on its lines, not a few ticks beside them."""
+    played = make(first_s=max(first_s, 0.02)) if make is rock else make(first_s=first_s)
+    played = sorted(replace(note, onset_s=max(note.onset_s, 0.0)) for note in played)
+    arranged = arrange(played, played[-1].onset_s + 1.0, ArrangeOptions(quantize=QuantizeOptions("1/8")))
+    write_midi(Transcription(arranged.notes, 40.0), tmp_path / "song.mid", tempo_map=arranged.tempo_map)
+    clock = TickClock(arranged.tempo_map, 960)
+    bar = clock.tick_of_quarter(arranged.tempo_map.signatures[-1].quarter)  # of the first whole bar
+    ticks = np.array([clock.tick(onset_s) for onset_s, _, _ in read_midi_notes(tmp_path / "song.mid")])
     assert arranged.quantized is not None
+    assert np.count_nonzero((ticks - bar) % 480) == arranged.quantized.between_lines <= 2
     assert arranged.quantized.bars_by_grid.keys() == {"1/8"}
+
+
+@given(beats=times_of_songs, first_s=st.floats(0.01, 12.0))
+@settings(deadline=None, max_examples=30)
+def test_beats_are_where_the_file_has_them(beats, first_s):
+    """Whatever reads the beats, such as the JSON file, sees the same bars as a reader of the MIDI file."""
+    notes = rock(bars=3, first_s=max(first_s, 0.03))
+    arranged = arrange(notes, notes[-1].onset_s + 1.0, ArrangeOptions(beats=beats))
+    clock = TickClock(arranged.tempo_map, 960)
+    signature = arranged.tempo_map.signatures[-1]
+    inside = arranged.beats.times_s >= 0.0
+    ticks = np.array([clock.tick(time_s) for time_s in arranged.beats.times_s[inside]])
+    written_s = np.array([clock.seconds(tick) for tick in ticks])
+    np.testing.assert_allclose(written_s, arranged.beats.times_s[inside], atol=1e-6)
+    bar_ticks = clock.tick_of_quarter(Fraction(4 * signature.numerator, signature.denominator))
+    downbeats = ticks[arranged.beats.position[inside] == 1]
+    first_bar = clock.tick_of_quarter(signature.quarter)
+    assert not ((downbeats[downbeats >= first_bar] - first_bar) % bar_ticks).any()
+
+
+def test_a_constant_tempo_is_that_of_the_song_and_not_of_the_silence_before_it():
+    notes = [DrumNote(10.0 + 0.5 * beat, KICK if beat % 2 == 0 else SNARE, 100) for beat in range(40)]
+    constant, by_map = (arrange(notes, 31.0, ArrangeOptions(tempo=tempo)) for tempo in ("constant", "map"))
+    assert constant.tempo_bpm == pytest.approx(120.0, abs=0.05)
+    assert by_map.tempo_bpm == pytest.approx(120.0, abs=0.05)
 
 
 def test_quantised_onsets_do_not_depend_on_how_the_file_keeps_time():

@@ -153,6 +153,25 @@ def test_the_grid_follows_a_tempo_that_drifts():
     assert [note.onset_s for note in quantize(notes, beats).notes] == pytest.approx(list(times_s))
 
 
+def test_the_hit_on_the_line_keeps_it_from_a_louder_one_beside_it():
+    """A kick before the beat, however loud, does not push the one on the beat away."""
+    played = [DrumNote(0.87, KICK, 127), DrumNote(1.003, KICK, 60), DrumNote(1.0, HAT, 80)]
+    quantized = quantize(played, steady(), QuantizeOptions("1/4"))
+    by_velocity = {note.velocity: note.onset_s for note in quantized.notes}
+    assert by_velocity[60] == by_velocity[80] == pytest.approx(1.0)
+    assert by_velocity[127] == pytest.approx(0.87, abs=0.01) and quantized.between_lines == 1
+
+
+def test_hits_that_find_no_line_are_counted_and_those_played_with_them_stay():
+    """Eighths on a grid of quarters: the hats between the lines stay, and the kick that sounds with one of them too."""
+    hats = [DrumNote(0.25 * index, HAT, 80) for index in range(9)]
+    kick = DrumNote(0.76, KICK, 100)
+    quantized = quantize(sorted([*hats, kick]), steady(), QuantizeOptions("1/4"))
+    assert quantized.between_lines == 5
+    assert next(note.onset_s for note in quantized.notes if note.note == KICK) == pytest.approx(0.76)
+    assert quantize(hats, steady(), QuantizeOptions("1/8")).between_lines == 0
+
+
 def test_a_flam_keeps_its_grace_note():
     flam = [DrumNote(0.49, SNARE, 40), DrumNote(0.52, SNARE, 100)]
     moved = quantize(flam, steady(), QuantizeOptions("1/16")).notes

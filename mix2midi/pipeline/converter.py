@@ -292,14 +292,14 @@ def _remarks_on_time(arranged: Arranged, midi: MidiOptions) -> Iterator[str]:
 def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:
     """The hits of a song and its time, as plain values."""
     beats = arranged.beats
-    inside = beats.times_s <= duration_s
+    inside = (beats.times_s >= 0.0) & (beats.times_s <= duration_s)
     listed = zip(beats.times_s[inside].tolist(), beats.position[inside].tolist(), strict=True)
     return Transcription(
         arranged.notes,
         duration_s,
         arranged.tempo_bpm,
         time_signature=str(beats.signature),
-        beats=[Beat(max(time_s, 0.0), position) for time_s, position in listed],
+        beats=[Beat(time_s, position) for time_s, position in listed],
     )
 
 

@@ -91,6 +91,8 @@ def _grid(quantized: Quantized, options: MidiOptions) -> str:
     parts.append("straight" if swing.percent == STRAIGHT.percent else f"swing {swing.percent:g} % of {notes}")
     if options.strength is not None:
         parts.append(f"strength {options.strength:g} %")
+    if quantized.between_lines:
+        parts.append(f"{quantized.between_lines} hit{'s' * (quantized.between_lines != 1)} left between the lines")
     return ", ".join(parts)
 
 

@@ -10,7 +10,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_tracking import track_beats
 from mix2midi.postprocess.beats import BeatOptions, Beats
-from mix2midi.postprocess.grid import TEMPO_MODES, tempo_map_from_beats
+from mix2midi.postprocess.grid import TEMPO_MODES, lay_grid
 from mix2midi.postprocess.midi import read_midi_notes
 from mix2midi.postprocess.quantize import Quantized, QuantizeOptions, quantize
 from mix2midi.postprocess.tempo_map import TempoMap
@@ -109,8 +109,11 @@ class Arranged:
     notes : list of DrumNote
         In order of onset.
     beats : Beats
+        On the lines of the tempo map that follows the song, see `mix2midi.postprocess.grid.lay_grid`.
     tempo_map : TempoMap
         For `mix2midi.postprocess.midi.write_midi`.
+    tempo_bpm : float
+        Mean tempo of the song in quarter notes per minute; that of the file where it has one.
     quantized : Quantized, optional
         Grids and swing that were applied.
     """
@@ -118,19 +121,15 @@ class Arranged:
     notes: list[DrumNote]
     beats: Beats
     tempo_map: TempoMap
+    tempo_bpm: float
     quantized: Quantized | None = None
-
-    @property
-    def tempo_bpm(self) -> float:
-        """Mean tempo of the song in quarter notes per minute; that of the file where it has one."""
-        return self.tempo_map.tempo_bpm if len(self.tempo_map.tempos) == 1 else self.beats.tempo_bpm
 
 
 def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions | None = None) -> Arranged:
     """Find the song's time, quantise, and set velocities.
 
-    Hits are quantised to the song's own beats, whatever tempo the file gets: the tempo map of the file is only how it
-    writes them down.
+    Hits are quantised to the song's own beats, whatever tempo the file gets, as a tempo map writes them down: with
+    such a map they lie on its lines.
 
     Parameters
     ----------
@@ -152,11 +151,13 @@ def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOption
         The shipped weights of the beat network are damaged.
     """
     options = options or ArrangeOptions()
-    beats = _song_beats(notes, duration_s, options)
-    quantized = quantize(notes, beats, options.quantize) if options.quantize is not None else None
+    grid = lay_grid(_song_beats(notes, duration_s, options), first_onset_s=notes[0].onset_s if notes else 0.0)
+    quantized = quantize(notes, grid.beats, options.quantize) if options.quantize is not None else None
     placed = quantized.notes if quantized is not None else list(notes)
-    tempo_map = _tempo_map(beats, placed, options)
-    return Arranged(options.velocity.apply(placed), beats, tempo_map, quantized)
+    # A constant tempo that the user gave is written to the letter.
+    tempo_map = grid.tempo_map if options.tempo == "map" else grid.constant_map(options.beats.tempo_bpm)
+    tempo_bpm = tempo_map.tempo_bpm if len(tempo_map.tempos) == 1 else grid.tempo_bpm
+    return Arranged(options.velocity.apply(placed), grid.beats, tempo_map, tempo_bpm, quantized)
 
 
 def _song_beats(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions) -> Beats:
@@ -165,11 +166,3 @@ def _song_beats(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOp
         return track_beats(notes, duration_s, options.beats)
     heard = track_beats(notes, duration_s, replace(options.beats, tempo_bpm=None))
     return track_beats(notes, duration_s, options.beats) if heard.reason else heard
-
-
-def _tempo_map(beats: Beats, notes: Sequence[DrumNote], options: ArrangeOptions) -> TempoMap:
-    """The file's grid; a constant tempo that the user gave is written to the letter."""
-    if options.tempo == "constant" and options.beats.tempo_bpm is not None:
-        return TempoMap.constant(options.beats.tempo_bpm, beats.signature.numerator, beats.signature.denominator)
-    first_onset_s = notes[0].onset_s if notes else 0.0
-    return tempo_map_from_beats(beats, first_onset_s=first_onset_s, mode=options.tempo)

@@ -1,8 +1,8 @@
 """Who goes to which grid line: the arithmetic of quantising one drum.
 
-Every hit lies in the cell of its nearest line. In order of loudness, a hit becomes the grace note of a louder hit that
-it is close to, or else takes the line of its cell, or else, where the line is taken, stays off the grid. Positions are
-in quarter notes; the loudest of equals is the later one, as flams end on their main hit.
+Every hit lies in the cell of its nearest line. One that is close to a louder hit is its grace note; of the others in a
+cell the one nearest to the line takes it, and the rest stay between the lines. Positions are in quarter notes; the
+loudest of equals is the later one, as flams end on their main hit.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Roles:
     cell : ndarray [shape=(hits,), int64]
         Number of the nearest line.
     leader : ndarray [shape=(hits,), int64]
-        Index of the hit that it moves with: itself for one that takes a line, -1 for one that is off the grid.
+        Index of the hit that it moves with: itself for one that takes a line, -1 for one that stays between lines.
     lines, borders : ndarray
         ``borders[i]`` lies between ``lines[i]`` and ``lines[i + 1]``.
     start : float
@@ -77,23 +77,42 @@ def assign_roles(
     """
     borders = (lines[1:] + lines[:-1]) / 2
     cell = np.searchsorted(borders, position, side="right")
+    low, high = lines[cell] - borders[cell - 1], borders[cell] - lines[cell]
+    before, after = np.minimum(reach, INSIDE * low), np.minimum(reach, INSIDE * high)
     leader = np.full(len(position), -1, dtype=np.int64)
-    decided = np.zeros(len(position), dtype=bool)
     taken: set[int] = set()
+    while True:
+        main = _main_hits(position, velocity, before, after, leader)
+        best: dict[int, int] = {}
+        for hit in np.unique(main[main >= 0])[::-1]:  # of equals the later one
+            place = int(cell[hit])
+            distance = abs(position[hit] - lines[place])
+            if place not in taken and (place not in best or distance < abs(position[best[place]] - lines[place])):
+                best[place] = int(hit)
+        if not best:
+            return Roles(position, cell, leader, lines, borders, start)
+        # What is left may still take a line: the grace note of a hit that lost its own, say.
+        taken.update(best)
+        leader = np.where(np.isin(main, list(best.values())), main, leader)
+
+
+def _main_hits(
+    position: NDArray[np.float64],
+    velocity: NDArray[np.float64],
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    leader: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """For each hit that has no leader yet the louder one, without leader, that it is a grace note of, or itself."""
+    main = np.full(len(position), -1, dtype=np.int64)
     for hit in np.lexsort((np.arange(len(position)), velocity))[::-1]:
-        if decided[hit]:
+        if leader[hit] >= 0 or main[hit] >= 0:
             continue
-        decided[hit] = True
-        if int(cell[hit]) in taken:
-            continue
-        taken.add(int(cell[hit]))
-        before = min(reach[hit], INSIDE * (lines[cell[hit]] - borders[cell[hit] - 1]))
-        after = min(reach[hit], INSIDE * (borders[cell[hit]] - lines[cell[hit]]))
-        near = slice(*np.searchsorted(position, [position[hit] - before, position[hit] + after], side="right"))
-        leader[near] = np.where(decided[near], leader[near], hit)
-        decided[near] = True
-        leader[hit] = hit
-    return Roles(position, cell, leader, lines, borders, start)
+        first, stop = np.searchsorted(position, [position[hit] - before[hit], position[hit] + after[hit]], side="right")
+        near = np.arange(first, stop)
+        main[near[(leader[near] < 0) & (main[near] < 0)]] = hit
+        main[hit] = hit
+    return main
 
 
 def move(roles: Roles, target: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,7 +127,7 @@ def move(roles: Roles, target: NDArray[np.float64]) -> NDArray[np.float64]:
     Returns
     -------
     ndarray [shape=(hits,)]
-        Rising where the input rose: grace notes keep their distance, what is off the grid is squeezed with its cell.
+        Rising where the input rose: grace notes keep their distance, what lies between lines is squeezed with its cell.
     """
     moved = roles.position.copy()
     for hit in roles.takers:

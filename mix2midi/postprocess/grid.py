@@ -7,7 +7,7 @@ is heard is therefore filled with whole beats, or part of one, at whatever tempo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
 
@@ -32,6 +32,32 @@ TOLERANCE_S = 0.005
 START_TOLERANCE_S = 0.025
 #: A lead-in shorter than this part of a beat is no beat, but a few sixteenths or thirty-seconds.
 SHORTEST_BEAT = 2 / 3
+
+
+@dataclass(frozen=True)
+class SongGrid:
+    """The beats of a song as its file has them.
+
+    Attributes
+    ----------
+    beats : Beats
+        On the lines of the tempo map, from the start of the file on; where that lies within a beat, the first one is
+        the beat before it, at a time below 0.
+    tempo_map : TempoMap
+        That follows the song.
+    tempo_bpm : float
+        Mean tempo in quarter notes per minute, from the first beat that counts on.
+    """
+
+    beats: Beats
+    tempo_map: TempoMap
+    tempo_bpm: float
+
+    def constant_map(self, tempo_bpm: float | None = None) -> TempoMap:
+        """One tempo from tick 0, by default the mean one, whose bar lines do not follow the song."""
+        signature = self.beats.signature
+        tempo_bpm = tempo_bpm or float(np.clip(self.tempo_bpm, MIN_TEMPO_BPM, MAX_TEMPO_BPM))
+        return TempoMap.constant(tempo_bpm, signature.numerator, signature.denominator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +92,35 @@ def tempo_map_from_beats(beats: Beats, *, first_onset_s: float = 0.0, mode: str 
     """
     if mode not in TEMPO_MODES:
         raise OptionError(f"tempo {mode!r} is not known; choose one of {', '.join(TEMPO_MODES)}")
-    signature = beats.signature
-    if mode == "constant":
-        tempo_bpm = float(np.clip(beats.tempo_bpm, MIN_TEMPO_BPM, MAX_TEMPO_BPM))
-        return TempoMap.constant(tempo_bpm, signature.numerator, signature.denominator)
+    grid = lay_grid(beats, first_onset_s=first_onset_s)
+    return grid.tempo_map if mode == "map" else grid.constant_map()
+
+
+def lay_grid(beats: Beats, *, first_onset_s: float = 0.0) -> SongGrid:
+    """The tempo map that follows a song, and the song's beats moved to its lines: by `TOLERANCE_S` at most.
+
+    What is quantised to these beats lies on the lines that a DAW draws, to the tick.
+
+    Parameters
+    ----------
+    beats : Beats
+        As they were heard.
+    first_onset_s : float
+        See `tempo_map_from_beats`.
+    """
     lead_in = _lead_in(beats, first_onset_s)
     position = int(beats.position[lead_in.first])
-    return TempoMap(_merged(_tempos(beats, lead_in)), list(_signatures(signature, position, lead_in.quarters)))
+    signatures = list(_signatures(beats.signature, position, lead_in.quarters))
+    tempo_map = TempoMap(_merged(_tempos(beats, lead_in)), signatures)
+    step = beats.signature.beat_quarters
+    before = ceil(lead_in.quarters / step)  # beats of the lead-in; its first one may be broken
+    quarters = [lead_in.quarters + step * number for number in range(-before, len(beats.times_s) - lead_in.first)]
+    times_s = np.array([tempo_map.seconds(quarter) for quarter in quarters])
+    positions = (position - 1 + np.arange(-before, len(quarters) - before)) % beats.signature.numerator + 1
+    positions[before:] = beats.position[lead_in.first :]
+    counted_s = times_s[-1] - times_s[before]
+    tempo_bpm = 60.0 * float(step) * (len(quarters) - before - 1) / counted_s
+    return SongGrid(replace(beats, times_s=times_s, position=positions), tempo_map, tempo_bpm)
 
 
 def _lead_in(beats: Beats, first_onset_s: float) -> _LeadIn:

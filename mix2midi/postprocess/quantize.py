@@ -1,10 +1,10 @@
 """Moving hits to the grid as musicians mean it: what is played together stays together, and nothing is lost.
 
-Every hit belongs to the cell of one grid line, half-way to its neighbours. In each cell the loudest hit of a drum goes
-to the line; grace notes and flams just beside it go with it, unchanged; whatever else the drum plays in that cell (a
-roll faster than the grid) is squeezed with the cell, between borders that stay where they are. So two hits of one drum
-never meet, their order stays, nothing moves by more than half the way between two lines, and a second pass changes
-nothing.
+Every hit belongs to the cell of one grid line, half-way to its neighbours. In each cell the hit of a drum that is
+nearest to the line goes there; grace notes and flams just beside it go with it, unchanged; whatever else the drum plays
+in that cell (a roll faster than the grid) is squeezed with the cell, between borders that stay where they are. So two
+hits of one drum never meet, their order stays, nothing moves by more than half the way between two lines, and a second
+pass changes nothing.
 """
 
 from __future__ import annotations
@@ -90,11 +90,14 @@ class Quantized:
         Number of bars with hits that got each grid.
     swing : Swing
         What hats and rides were moved to.
+    between_lines : int
+        Hits that found no line: the drum plays faster than the grid, or what was played together wants different ones.
     """
 
     notes: list[DrumNote]
     bars_by_grid: dict[str, int]
     swing: Swing
+    between_lines: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions |
         return Quantized([], {}, STRAIGHT)
     part = _part_of(notes, beats)
     plan, moved = _settle(part, options)
+    between = int(_snap(replace(part, quarters=moved), plan, options)[1].sum())
     target_s = np.maximum(beats.seconds(moved), 0.0)
     onset_s = np.array([note.onset_s for note in notes])
     # Hits that stay keep their time to the last bit.
@@ -148,7 +152,7 @@ def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions |
     onset_s = onset_s + (target_s - onset_s) * options.strength / 100.0
     placed = [replace(note, onset_s=float(time_s)) for note, time_s in zip(notes, onset_s, strict=True)]
     played = np.unique(((moved + SAME) // part.bar_quarters).astype(np.int64)) - part.first_bar
-    return Quantized(sorted(placed), dict(Counter(plan.grids[bar] for bar in played)), plan.swing)
+    return Quantized(sorted(placed), dict(Counter(plan.grids[bar] for bar in played)), plan.swing, between)
 
 
 def _part_of(notes: Sequence[DrumNote], beats: Beats) -> _Part:
@@ -181,7 +185,7 @@ def _settle(part: _Part, options: QuantizeOptions) -> tuple[_Plan, NDArray[np.fl
     """
     found = _rest(part, part.quarters, options)
     if found is None:
-        found = _rest(part, _snap(part, _Plan([FINEST_GRID] * part.bars, STRAIGHT, STRAIGHT), options), options)
+        found = _rest(part, _snap(part, _Plan([FINEST_GRID] * part.bars, STRAIGHT, STRAIGHT), options)[0], options)
     return found or (_make_plan(part, options), part.quarters)
 
 
@@ -192,7 +196,7 @@ def _rest(
     for _ in range(ROUNDS):
         settled = replace(part, quarters=moved)
         plan = _make_plan(settled, options)
-        before, moved = moved, _snap(settled, plan, options)
+        before, (moved, _) = moved, _snap(settled, plan, options)
         if np.abs(moved - before).max() < SAME:
             lines = song_lines(plan.grids, part.first_bar, part.bar_quarters, plan.swing)
             far = np.abs(moved - part.quarters).max() > np.diff(lines).max() / 2 + SAME
@@ -230,8 +234,8 @@ def _swings(part: _Part, options: QuantizeOptions) -> tuple[Swing, Swing]:
     return swing, others or swing
 
 
-def _snap(part: _Part, plan: _Plan, options: QuantizeOptions) -> NDArray[np.float64]:
-    """Position of every hit on the plan's grid, in quarters."""
+def _snap(part: _Part, plan: _Plan, options: QuantizeOptions) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Position of every hit on the plan's grid, in quarters, and which hits found no line."""
     roles: list[tuple[NDArray[np.int64], Roles]] = []
     for keeps_time, swing in ((True, plan.swing), (False, plan.swing_of_others)):
         lines = song_lines(plan.grids, part.first_bar, part.bar_quarters, swing)
@@ -239,16 +243,16 @@ def _snap(part: _Part, plan: _Plan, options: QuantizeOptions) -> NDArray[np.floa
             hits = np.flatnonzero(part.note == note)
             reach = FLAM_S / part.quarter_s[hits] if options.keep_flams else np.zeros(len(hits))
             roles.append((hits, assign_roles(part.quarters[hits], part.velocity[hits], lines, reach, part.start)))
-    target = _targets(part, roles)
+    target, between = _targets(part, roles)
     moved = part.quarters.copy()
     for hits, role in roles:
         moved[hits] = move(role, target[hits])
-    return moved
+    return moved, between
 
 
 @dataclass(frozen=True)
 class _Taker:
-    """A hit that takes a line.
+    """A hit that takes a line, or finds it taken.
 
     Attributes
     ----------
@@ -258,6 +262,8 @@ class _Taker:
         Its line and the borders of its cell, in quarters.
     first, last : float
         Offset of its first and last grace note, or 0.
+    is_loose : bool
+        Another hit of the drum has the line.
     """
 
     hit: int
@@ -266,6 +272,7 @@ class _Taker:
     high: float
     first: float
     last: float
+    is_loose: bool
 
     def may_go(self, position: float, target: float) -> bool:
         """Whether a target keeps it, and its grace notes, inside the cell, and moves it by no more than half of it."""
@@ -274,35 +281,57 @@ class _Taker:
 
 
 def _takers(part: _Part, roles: list[tuple[NDArray[np.int64], Roles]]) -> list[_Taker]:
-    """All hits that take a line, of all drums, in order of time."""
+    """All hits but grace notes, of all drums, in order of time."""
     takers = []
     for hits, role in roles:
-        for index in role.takers:
+        for index in np.flatnonzero((role.leader == np.arange(len(hits))) | (role.leader < 0)):
             block = role.position[role.leader == index] - role.position[index]
             cell = int(role.cell[index])
-            takers.append(_Taker(int(hits[index]), float(role.lines[cell]), *role.edges(cell), block[0], block[-1]))
+            first, last = (float(block[0]), float(block[-1])) if len(block) else (0.0, 0.0)
+            line, (low, high), is_loose = float(role.lines[cell]), role.edges(cell), not len(block)
+            takers.append(_Taker(int(hits[index]), line, low, high, first, last, is_loose))
     return sorted(takers, key=lambda taker: part.quarters[taker.hit])
 
 
-def _targets(part: _Part, roles: list[tuple[NDArray[np.int64], Roles]]) -> NDArray[np.float64]:
-    """Where the hits that take a line go; other entries mean nothing.
+def _targets(
+    part: _Part, roles: list[tuple[NDArray[np.int64], Roles]]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Where the hits that take a line go (other entries mean nothing), and which hits found no line.
 
     What was played together shall stay together. A drum that is played with a hat goes to the hat's line, if it swings
     and that is within reach. Where hits half-way between two lines would be torn apart, all of them stay where they
-    are: neither line is right for them.
+    are: neither line is right for them. So does one that would leave a hit whose line is taken.
     """
-    target = part.quarters.copy()
-    for together in _chords(part, _takers(part, roles)):
-        chord = [taker.hit for taker in together]
-        target[chord] = [taker.line for taker in together]
-        keepers = [taker for taker in together if part.keeps_time[taker.hit]]
-        for taker in together:
-            position = float(part.quarters[taker.hit])
-            if keepers and abs(position - taker.line) > SAME and taker.may_go(position, keepers[0].line):
-                target[taker.hit] = keepers[0].line
-        if np.ptp(target[chord]) > _window(part, together[0]):
-            target[chord] = part.quarters[chord]
-    return target
+    target, between = part.quarters.copy(), np.zeros(len(part.quarters), dtype=np.bool_)
+    for chord in _chords(part, _takers(part, roles)):
+        loose = [taker.hit for taker in chord if taker.is_loose]
+        together = [taker for taker in chord if not taker.is_loose]
+        between[loose] = True
+        if together:
+            _aim(part, together, bool(loose), target, between)
+    return target, between
+
+
+def _aim(
+    part: _Part,
+    together: list[_Taker],
+    has_loose: bool,
+    target: NDArray[np.float64],
+    between: NDArray[np.bool_],
+) -> None:
+    """Set where hits that were played together go, and whether that is no line."""
+    chord = [taker.hit for taker in together]
+    target[chord] = [taker.line for taker in together]
+    keepers = [taker for taker in together if part.keeps_time[taker.hit]]
+    for taker in together:
+        position = float(part.quarters[taker.hit])
+        if keepers and abs(position - taker.line) > SAME and taker.may_go(position, keepers[0].line):
+            target[taker.hit] = keepers[0].line
+    window = _window(part, together[0])
+    moves = np.abs(target[chord] - part.quarters[chord])
+    if np.ptp(target[chord]) > window or (has_loose and moves.max() > window):
+        target[chord] = part.quarters[chord]
+        between[chord] = moves > SAME
 
 
 def _chords(part: _Part, takers: list[_Taker]) -> list[list[_Taker]]:

@@ -71,6 +71,14 @@ class TempoMap:
         """The first tempo, in quarter notes per minute, as a reader of the file computes it."""
         return MICROSECONDS_PER_MINUTE / self.tempos[0].microseconds
 
+    def seconds(self, quarter: Fraction) -> float:
+        """Time of a position in quarter notes; before the file's start the first tempo holds."""
+        index = max(0, bisect_right([event.quarter for event in self.tempos], quarter) - 1)
+        spans = zip(self.tempos[:index], self.tempos[1 : index + 1], strict=True)
+        elapsed = sum(((after.quarter - event.quarter) * event.microseconds for event, after in spans), Fraction(0))
+        here = self.tempos[index]
+        return float((elapsed + (quarter - here.quarter) * here.microseconds) / MICROSECONDS_PER_SECOND)
+
 
 def microseconds_of_tempo(tempo_bpm: float) -> int:
     """Whole microseconds per quarter note, as MIDI stores a tempo.
