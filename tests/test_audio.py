@@ -335,6 +335,23 @@ def test_samples_that_are_no_sound(tmp_path: Path, value: float) -> None:
     assert_refused(tmp_path / "nan.wav", r"no sound at 1\.00 s")
 
 
+@pytest.mark.parametrize("rate_hz", [1, 10, 999])
+def test_absurd_sampling_rate_in_the_header(tmp_path: Path, rate_hz: int) -> None:
+    """Resampling from it would take hours and gigabytes, or crash the resampler."""
+    soundfile.write(tmp_path / "slow.wav", np.zeros(RATE_HZ), rate_hz)
+    assert_refused(tmp_path / "slow.wav", f"states a sampling rate of {rate_hz} Hz")
+
+
+def test_codec_that_nobody_decodes(tmp_path: Path) -> None:
+    """FFmpeg opens such a file, but has no decoder for it."""
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, click_track().T, RATE_HZ)
+    header = bytearray(path.read_bytes())
+    header[20:22] = (0x1234).to_bytes(2, "little")  # the format tag
+    path.write_bytes(header)
+    assert_refused(path, "is not audio that can be read")
+
+
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     assert_refused(tmp_path / "nowhere.wav", "does not exist")
     assert_refused(tmp_path, "is a folder")
@@ -358,6 +375,9 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (np.zeros((1, 2, 100)), RATE_HZ),
         (np.zeros(100, np.int16), RATE_HZ),
         (np.zeros(100), 0),
+        (np.zeros(100), 1),
+        (np.zeros(100), True),
+        ([[0.0, 1.0], [0.0]], RATE_HZ),
         (np.zeros(100), float("nan")),
         (np.zeros(100), "44100"),
     ],

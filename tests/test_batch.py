@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -75,10 +76,41 @@ def test_other_suffixes_of_a_name_are_told_apart_in_each_folder(tmp_path: Path) 
     assert found == ["x/a.mp3.mid", "x/a.wav.mid", "y/a.mid"]
 
 
-def test_same_names_in_folders_of_one_name_are_refused(tmp_path: Path) -> None:
-    songs = touch(tmp_path, "p/x/a.wav", "q/x/a.wav")
-    with pytest.raises(OptionError, match="different folders"):
-        plan_jobs(songs, tmp_path)
+def test_same_names_in_folders_of_one_name_go_into_folders_of_their_parents(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    songs = touch(tmp_path, "p/x/a.wav", "q/x/a.wav", "q/x/b.wav")
+    expected = ["b.mid", "p/x/a.mid", "q/x/a.mid"]
+    assert sorted(str(Path(midi).relative_to(out)) for midi in planned(songs, out).values()) == expected
+
+
+def test_names_that_only_some_systems_tell_apart_become_different_files(tmp_path: Path) -> None:
+    """`Song.mid` and `song.mid` are one file on Windows and macOS."""
+    songs = touch(tmp_path, "Song.wav", "song.mp3")
+    assert sorted(Path(midi).name for midi in planned(songs).values()) == ["Song.wav.mid", "song.mp3.mid"]
+
+
+def test_a_link_does_not_stand_for_the_file_beside_it(tmp_path: Path) -> None:
+    (real,) = touch(tmp_path, "f/real.wav")
+    (tmp_path / "f" / "alias.wav").symlink_to(real)
+    assert planned([tmp_path / "f"]) == {str(real): str(tmp_path / "f" / "real.mid")}
+
+
+def test_a_closed_subfolder_fails_and_the_others_are_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "f/open/a.wav", "f/closed/b.wav")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if str(path).endswith("closed"):  # chmod would not stop a test that runs as root
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    jobs, failures = plan_jobs([tmp_path / "f"])
+    assert [job.song.name for job in jobs] == ["a.wav"]
+    assert [failure.message for failure in failures] == [
+        f"{tmp_path / 'f' / 'closed'}: cannot be read (Permission denied); check its permissions"
+    ]
 
 
 def test_saved_stems_are_no_songs(tmp_path: Path) -> None:

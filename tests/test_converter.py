@@ -15,8 +15,10 @@ import soundfile
 import mix2midi
 from mix2midi.audio import AudioFile
 from mix2midi.errors import AudioError, DeviceError, OptionError, OutputError
+from mix2midi.notes import DrumNote
 from mix2midi.pipeline import Converter, MidiOptions, Outputs, Picture, convert, transcribe
-from mix2midi.postprocess import read_midi_notes
+from mix2midi.pipeline.converter import _remarks_on_time
+from mix2midi.postprocess import arrange, read_midi_notes
 from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
 from mix2midi.transcription.peaks import CURVES, VIEWS
 from mix2midi.transcription.weights import load_weights, save_weights
@@ -117,6 +119,44 @@ def test_what_time_asked_for_cannot_be_had_is_said(tmp_path: Path, converter: Co
     assert "where a bar was to begin; the nearest begins at" in remark
     (remark,) = converter.convert(song, midi=MidiOptions(tempo="constant", quantize="1/16")).remarks
     assert "--tempo map" in remark
+
+
+def test_a_constant_tempo_that_fits_the_bars_needs_no_word() -> None:
+    """The remark is about bars beside the file's lines, whatever else is asked for."""
+    notes = [DrumNote(0.5 * beat, 36 if beat % 2 == 0 else 38, 100) for beat in range(40)]
+    late = [replace(note, onset_s=note.onset_s + 1.3) for note in notes]
+    midi = MidiOptions(tempo="constant", quantize="1/16")
+    on_lines, beside = (arrange(part, 22.0, midi.to_arrange()) for part in (notes, late))
+    assert list(_remarks_on_time(on_lines, midi)) == []
+    assert "--tempo map" in next(_remarks_on_time(beside, midi))
+    assert "--tempo map" in next(_remarks_on_time(beside, MidiOptions(tempo="constant")))
+
+
+def test_a_downbeat_that_bends_the_beats_is_remarked_upon() -> None:
+    notes = [DrumNote(0.5 * beat, 36 if beat % 2 == 0 else 38, 100) for beat in range(40)]
+    fits, bends = MidiOptions(downbeat_s=1.0), MidiOptions(downbeat_s=1.21)
+    assert list(_remarks_on_time(arrange(notes, 20.0, fits.to_arrange()), fits)) == []
+    assert len(list(_remarks_on_time(arrange(notes, 20.0, bends.to_arrange()), bends))) == 1
+
+
+def test_the_song_itself_is_never_replaced(song: Path, converter: Converter) -> None:
+    before = song.read_bytes()
+    with pytest.raises(OutputError, match="is the song itself and would be replaced"):
+        converter.convert(song, song)
+    assert song.read_bytes() == before
+
+
+def test_mistakes_of_type_are_told_in_words(song: Path, converter: Converter) -> None:
+    midi: Any = {"quantize": "1/16"}
+    with pytest.raises(OptionError, match="give MidiOptions"):
+        converter.convert(song, midi=midi)
+    path: Any = str(song)
+    with pytest.raises(OptionError, match="hand over AudioFile"):
+        converter.transcribe(path)
+    nothing: Any = None
+    for settings in ({"separator": nothing}, {"device": nothing}):
+        with pytest.raises(OptionError, match="is None; give its name, or leave it out"):
+            Converter(**settings)
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-6])

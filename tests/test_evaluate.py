@@ -172,6 +172,35 @@ class TestEvaluation:
         with pytest.raises(OptionError, match=r"two_reference\.mid"):
             evaluate_songs(songs, lambda path: pytest.fail("transcribed before all references were read"))
 
+    def test_a_song_that_cannot_be_read_does_not_cost_the_others(self, songs, tmp_path):
+        def transcribe(path):
+            if path.stem == "one":
+                raise AudioError(f"{path}: is no audio")
+            return only_kicks(path)
+
+        evaluation = evaluate_songs(songs, transcribe)
+        assert [entry.song.name for entry in evaluation.songs] == ["two"]
+        assert [failure.message for failure in evaluation.failures] == [f"{songs[0].audio}: is no audio"]
+        assert evaluation.to_dict()["failures"][0]["audio"] == str(songs[0].audio)
+        with pytest.raises(AudioError, match="is no audio"):
+            evaluate_songs(songs[:1], transcribe)
+
+    def test_the_command_lists_what_failed_and_replaces_nothing_of_the_users(self, songs, tmp_path):
+        weights = write_tiny_weights(tmp_path / "tiny.safetensors")
+        words = ["evaluate", str(tmp_path), "--stem-only", "--weights", str(weights)]
+        before = songs[1].audio.read_bytes()
+        (tmp_path / "notes.json").write_text("{}")
+        for target, trouble in ((songs[1].audio, "is a song or reference"), (tmp_path / "notes.json", "not made by")):
+            result = CliRunner().invoke(app, [*words, "--json", str(target)])
+            assert result.exit_code == 1 and trouble in result.stderr
+        assert songs[1].audio.read_bytes() == before
+        songs[0].audio.write_bytes(b"no audio at all")
+        for _ in range(2):  # its own file is replaced
+            result = CliRunner().invoke(app, [*words, "--json", str(tmp_path / "scores.json")])
+            assert result.exit_code == 1 and str(songs[0].audio) in result.stderr
+        scores = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+        assert [song["name"] for song in scores["songs"]] == ["two"]
+
     def test_json_has_no_undefined_numbers(self, songs, tmp_path):
         evaluation = evaluate_songs(songs, only_kicks, settings={"separator": "none"})
         write_evaluation(evaluation, tmp_path / "scores.json")
@@ -250,9 +279,10 @@ class TestCommand:
     def test_a_transcription_taken_for_the_truth_is_said(self, run, songs, tmp_path):
         assert run(tmp_path, "--stem-only", "--quiet").stderr == ""
         songs[0].reference.rename(tmp_path / "one.mid")
-        result = run(tmp_path, "--stem-only", "--quiet")
+        result = run(tmp_path, "--stem-only")
         assert result.exit_code == 0
         assert "one.mid: made by mix2midi itself" in result.stderr
+        assert run(tmp_path, "--stem-only", "--quiet").stderr == ""
 
     def test_trouble_is_one_line(self, run, songs, tmp_path):
         for words in ((tmp_path / "nowhere",), (tmp_path, "--json", tmp_path / "no folder" / "scores.json")):

@@ -8,13 +8,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from mix2midi.cli import app
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.separation import MODELS, choose_separator, download, fetch_model, list_models, load_separator
+from mix2midi.separation.models import BUILTIN_FOLDER
 from tests.separators import RATE_HZ, noise, save_demucs, small_demucs
 
 # Names
@@ -125,6 +129,8 @@ def test_fetch_shows_progress_and_verifies(hub: type[Hub], lonely: Path) -> None
     assert path.read_bytes() == hub.content
     assert seen[-1] == ("htdemucs", len(hub.content), len(hub.content))
     assert state_of("htdemucs") == "verified"
+    (lonely / "plain").touch()
+    assert path.stat().st_mode == (lonely / "plain").stat().st_mode, "others may read it too"
     path.write_bytes(b"something else")
     assert state_of("htdemucs") == "damaged"
     assert fetch_model("htdemucs").read_bytes() == hub.content
@@ -139,6 +145,19 @@ def test_model_dir_is_filled_from_the_cache_and_carried(hub: type[Hub], lonely: 
     (lonely / "htdemucs" / "955717e8.safetensors").unlink()
     assert (state_of("htdemucs"), state_of("htdemucs", stick)) == ("missing", "verified")
     assert fetch_model("htdemucs", stick) == path
+
+
+def test_model_dir_may_stand_before_fetch(hub: type[Hub], lonely: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["models", "--model-dir", str(tmp_path / "stick"), "fetch", "htdemucs", "-q"])
+    assert result.exit_code == 0
+    assert "htdemucs/955717e8.safetensors" in files_in(tmp_path / "stick")
+
+
+def test_a_folder_called_like_a_separator_is_a_folder(tmp_path: Path) -> None:
+    for name in ("none", "builtin", "mine"):
+        copytree(BUILTIN_FOLDER, tmp_path / name)
+    found = {name: load_separator(str(tmp_path / name)).name for name in ("none", "builtin", "mine")}
+    assert found == {"none": str(tmp_path / "none"), "builtin": str(tmp_path / "builtin"), "mine": "mine"}
 
 
 def test_hub_cache_of_demucs_is_used(lonely: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from mix2midi.errors import AudioError
@@ -21,7 +21,7 @@ AUDIO_SUFFIXES = frozenset(
 # fmt: on
 
 
-def find_audio(paths: Sequence[Path | str]) -> list[Path]:
+def find_audio(paths: Sequence[Path | str], on_closed_folder: Callable[[AudioError], None] | None = None) -> list[Path]:
     """List the songs among files and folders.
 
     Parameters
@@ -29,6 +29,8 @@ def find_audio(paths: Sequence[Path | str]) -> list[Path]:
     paths : sequence of path
         A file stands for itself, whatever its suffix and even if it is missing, so that the trouble is reported with
         that file. A folder is walked with its subfolders, sorted by name, hidden files left out.
+    on_closed_folder : callable, optional
+        Told of a subfolder that cannot be looked into, which is then left out; by default it is an error.
 
     Returns
     -------
@@ -42,8 +44,12 @@ def find_audio(paths: Sequence[Path | str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in map(Path, paths):
-        found.update(dict.fromkeys(_songs_in(path) if _is_folder(path) else [path]))
+        found.update(dict.fromkeys(_songs_in(path, on_closed_folder or _fail) if _is_folder(path) else [path]))
     return list(found)
+
+
+def _fail(error: AudioError) -> None:
+    raise error
 
 
 def _is_folder(path: Path) -> bool:
@@ -53,15 +59,21 @@ def _is_folder(path: Path) -> bool:
         raise AudioError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _songs_in(folder: Path) -> list[Path]:
-    songs = list(_walk(folder))
+def _songs_in(folder: Path, on_closed_folder: Callable[[AudioError], None]) -> list[Path]:
+    songs = list(_walk(folder, on_closed_folder))
     if not songs:
         raise AudioError(f"{folder}: no audio in this folder; name a folder with wav, flac, mp3 or similar files")
     return songs
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    for parent, subfolders, names in os.walk(folder):
+def _walk(folder: Path, on_closed_folder: Callable[[AudioError], None]) -> Iterator[Path]:
+    def tell(error: OSError) -> None:
+        closed = AudioError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions")
+        if Path(error.filename) == folder:
+            raise closed from error
+        on_closed_folder(closed)
+
+    for parent, subfolders, names in os.walk(folder, onerror=tell):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_SUFFIXES:

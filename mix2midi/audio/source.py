@@ -18,6 +18,8 @@ from mix2midi.audio.ffmpeg import decode_ffmpeg, probe_ffmpeg
 from mix2midi.audio.sndfile import decode_sndfile, probe_sndfile
 from mix2midi.errors import AudioError
 
+#: Slower than any sound is sampled: a damaged header, of which resampling would make hours of nothing.
+MIN_RATE_HZ = 1000
 #: More channels than this are taken for samples: the array was handed over the wrong way round.
 MAX_CHANNELS = 64
 
@@ -90,6 +92,8 @@ class AudioFile:
         self._decode = decode_ffmpeg if sndfile_format is None else decode_sndfile
         audio_format = sndfile_format or probe_ffmpeg(self.path)
         self.rate_hz = audio_format.rate_hz
+        if self.rate_hz < MIN_RATE_HZ:
+            raise AudioError(f"{path}: states a sampling rate of {self.rate_hz} Hz; export the song again")
         self.channels = audio_format.channels
         self.duration_s = self._duration_s(audio_format)
 
@@ -113,7 +117,7 @@ class AudioArray:
     samples : array of float [channels, samples] or [samples]
         Full scale 1.0. It is neither changed nor copied as a whole.
     rate_hz : int
-        Sampling rate, above 0.
+        Sampling rate, `MIN_RATE_HZ` or more.
     name : str
         What error messages call it.
 
@@ -124,7 +128,10 @@ class AudioArray:
     """
 
     def __init__(self, samples: ArrayLike, rate_hz: int, name: str = "array") -> None:
-        self._samples = np.atleast_2d(np.asarray(samples))
+        try:
+            self._samples = np.atleast_2d(np.asarray(samples))
+        except ValueError as error:  # a list of lists that are not equally long
+            raise AudioError(f"{name}: is no array ({error}); hand over an array [channels, samples]") from error
         self.name = name
         self.rate_hz = rate_hz
         _check_array(self._samples, rate_hz, name)
@@ -190,5 +197,5 @@ def _check_array(samples: NDArray[np.generic], rate_hz: int, name: str) -> None:
         raise AudioError(f"{name}: holds no samples; hand over at least one")
     if not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(f"{name}: is of type {samples.dtype}; hand over floating point with full scale at 1.0")
-    if not isinstance(rate_hz, numbers.Real) or not 0 < rate_hz < math.inf:
-        raise AudioError(f"{name}: has a sampling rate of {rate_hz} Hz; it must be a number above 0")
+    if not isinstance(rate_hz, numbers.Real) or not MIN_RATE_HZ <= rate_hz < math.inf:
+        raise AudioError(f"{name}: has a sampling rate of {rate_hz!r} Hz; it must be a number from {MIN_RATE_HZ} on")

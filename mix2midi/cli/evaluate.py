@@ -31,7 +31,12 @@ Examples:
 def evaluate_command(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="FOLDER", help="Folders of songs with references.", rich_help_panel=options.INPUT),
+        typer.Argument(
+            metavar="FOLDER",
+            help="Folders of songs with references.",
+            readable=False,
+            rich_help_panel=options.INPUT,
+        ),
     ],
     input_name: Annotated[
         str | None,
@@ -42,6 +47,7 @@ def evaluate_command(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Also write all scores as JSON.", rich_help_panel=options.OUTPUT),
     ] = None,
+    overwrite: options.Overwrite = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the tables as Markdown.", rich_help_panel=options.OUTPUT)
     ] = False,
@@ -53,13 +59,14 @@ def evaluate_command(
 ) -> None:
     """Score the transcription of songs whose drum parts are known."""
     from mix2midi import __version__
-    from mix2midi.pipeline import Converter, Outputs
+    from mix2midi.pipeline import Converter
     from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
     from mix2midi.pipeline.references import find_songs
 
     songs = find_songs(folders, input_name)
-    warn_of_own(songs)
-    Outputs(json=json).check()
+    if not quiet:
+        warn_of_own(songs)
+    check_scores_file(json, songs, overwrite=overwrite)
     with Bars(not quiet) as bars:
         converter = Converter(
             separator=separator,
@@ -86,6 +93,26 @@ def evaluate_command(
         write_evaluation(evaluation, json)
     if not quiet:
         print_tables(evaluation, markdown=markdown)
+    for failure in evaluation.failures:
+        complain(failure.message)
+    if evaluation.failures:
+        raise typer.Exit(1)
+
+
+def check_scores_file(path: Path | None, songs: Sequence[Song], *, overwrite: bool) -> None:
+    """Find out before the work that the scores can be written, and replace nothing of the user's."""
+    from mix2midi.errors import OutputError
+    from mix2midi.pipeline import Outputs
+
+    if path is None:
+        return
+    used = {file.resolve() for song in songs for file in (song.audio, song.reference)}
+    if path.resolve() in used:
+        raise OutputError(f"{path}: is a song or reference to score and would be replaced; write elsewhere")
+    outputs = Outputs(json=path)
+    outputs.check()
+    if not overwrite:
+        outputs.check_own()
 
 
 def warn_of_own(songs: Sequence[Song]) -> None:

@@ -12,7 +12,10 @@ TIME, VELOCITY, MIDI_FILE = "Musical time", "Velocities", "MIDI file"
 
 Songs = Annotated[
     list[Path],
-    typer.Argument(metavar="SONG", help="Audio or video files, and folders of them.", rich_help_panel=INPUT),
+    # Not checked by the parser: one that cannot be read must not stop the others.
+    typer.Argument(
+        metavar="SONG", help="Audio or video files, and folders of them.", readable=False, rich_help_panel=INPUT
+    ),
 ]
 StemOnly = Annotated[
     bool, typer.Option("--stem-only", help="The input is drums alone: separate nothing.", rich_help_panel=INPUT)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from mix2midi.audio import find_audio
-from mix2midi.errors import Mix2MidiError, ModelError, NoteMapError, OptionError, OutputError
+from mix2midi.errors import AudioError, Mix2MidiError, ModelError, NoteMapError, OptionError, OutputError
 from mix2midi.pipeline.converter import Conversion, Converter, OnStage
 from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs, Picture, is_own
@@ -183,29 +183,43 @@ class _Found(NamedTuple):
 
 
 def _find_songs(inputs: Sequence[Path]) -> tuple[list[_Found], list[Failure]]:
-    """Songs, each once; and folders without songs."""
+    """Songs, each once; and folders without songs, or closed."""
     found: dict[str, _Found] = {}
-    failures = []
+    failures: list[Failure] = []
     for path in inputs:
+
+        def note(error: AudioError, path: Path = path) -> None:
+            failures.append(Failure(path, error))
+
         try:
-            songs = find_audio([path])
+            songs = find_audio([path], note)
         except Mix2MidiError as error:
             failures.append(Failure(path, error))
             continue
-        for song in filter(_is_song, songs) if path.is_dir() else songs:
-            folder = path if path.is_dir() else path.parent
+        is_folder = path.is_dir()
+        # A link in a folder is the song only where the file that it leads to is not there as well.
+        for song in sorted(filter(_is_song, songs), key=Path.is_symlink) if is_folder else songs:
+            folder = path if is_folder else path.parent
             found.setdefault(os.path.realpath(song), _Found(song, folder.resolve(), song.relative_to(folder)))
     return list(found.values()), failures
 
 
 def _inner_paths(found: Sequence[_Found]) -> list[Path]:
-    """Where songs go inside an output folder; where two folders hold the same name, into subfolders named like them."""
+    """Where songs go inside an output folder; where folders hold the same name, into subfolders named like them."""
     folders: dict[str, set[Path]] = defaultdict(set)
     for entry in found:
         folders[_name_of(entry)].add(entry.folder)
-    return [
-        Path(entry.folder.name) / entry.inner if len(folders[_name_of(entry)]) > 1 else entry.inner for entry in found
-    ]
+    return [_distinct_end(entry.folder, folders[_name_of(entry)]) / entry.inner for entry in found]
+
+
+def _distinct_end(folder: Path, folders: set[Path]) -> Path:
+    """So much of the end of a folder's path that no other of some folders ends alike; nothing where it is alone."""
+    for length in range(len(folder.parts)):
+        ends = Counter(_sameness(Path(*other.parts[len(other.parts) - length :])) for other in folders)
+        end = Path(*folder.parts[len(folder.parts) - length :])
+        if ends[_sameness(end)] == 1:
+            return end
+    return Path(*folder.parts[1:])
 
 
 def _name_of(entry: _Found) -> str:

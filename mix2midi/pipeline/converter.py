@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import numpy as np
 
 from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.device import memory_guard, resolve_device
-from mix2midi.errors import AudioError, OptionError
+from mix2midi.errors import AudioError, OptionError, OutputError
 from mix2midi.notes import Beat, Transcription
 from mix2midi.pipeline.meter import MeteredSource
 from mix2midi.pipeline.midi_options import MidiOptions
@@ -32,6 +33,8 @@ MIN_DURATION_S = 0.01
 
 #: A bar line this close to the downbeat that was asked for is that one.
 DOWNBEAT_TOLERANCE_S = 0.05
+#: Beats that lie this far beside the heard ones are worth a word.
+BENT_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,9 @@ class Converter:
         model_dir: Path | str | None = None,
         on_download: OnDownload | None = None,
     ) -> None:
+        for name, value in (("separator", separator), ("device", device)):
+            if not isinstance(value, str):
+                raise OptionError(f"{name} is {value!r}; give its name, or leave it out")
         if stem_only and separator not in ("auto", NoSeparator.name):
             raise OptionError(f"--stem-only means that nothing is separated; leave it out, or --separator {separator}")
         self.device = resolve_device(device)
@@ -154,6 +160,8 @@ class Converter:
         title : str
             Name of the song.
         """
+        if not hasattr(source, "blocks"):
+            raise OptionError(f"{source!r} is no source of audio; hand over AudioFile(path), or call convert(path)")
         midi = midi or MidiOptions()
         return self._convert_source(source, Outputs(), midi, title, Picture(), on_progress).transcription
 
@@ -192,7 +200,7 @@ class Converter:
         ModelError, DeviceError
             Weights cannot be loaded; memory runs out.
         OutputError
-            A result cannot be written.
+            A result cannot be written, or is the song itself.
         OptionError
             A value is not known or out of range.
         NoteMapError
@@ -201,6 +209,8 @@ class Converter:
         if not isinstance(outputs, Outputs):
             outputs = Outputs(None if outputs is None else Path(outputs))
         source = AudioFile(path)
+        if any(os.path.realpath(output) == os.path.realpath(path) for output in outputs.paths()):
+            raise OutputError(f"{path}: is the song itself and would be replaced; write elsewhere")
         outputs.check()
         midi = midi or MidiOptions()
         return self._convert_source(source, outputs, midi, source.path.stem, picture or Picture(), on_progress)
@@ -252,6 +262,8 @@ class Converter:
 
 def _check_before_work(source: AudioSource, midi: MidiOptions, picture: Picture) -> None:
     """What can be known to fail is not to fail after minutes."""
+    if not isinstance(midi, MidiOptions):
+        raise OptionError(f"midi is {midi!r}; give MidiOptions, such as MidiOptions(quantize='1/16')")
     if source.duration_s < MIN_DURATION_S:
         raise AudioError(f"{source.name}: is only {source.duration_s * 1000:.2g} ms long; give a whole song")
     if midi.downbeat_s is not None and midi.downbeat_s > source.duration_s:
@@ -282,11 +294,23 @@ def _remarks_on_time(arranged: Arranged, midi: MidiOptions) -> Iterator[str]:
                 f"no beat was heard at {midi.downbeat_s:g} s, where a bar was to begin; the nearest begins at "
                 f"{max(0.0, nearest_s):.2f} s"
             )
-    if midi.tempo == "constant" and (midi.quantize is not None or midi.downbeat_s is not None):
+        elif arranged.bent_s > BENT_S:
+            yield (
+                f"for a bar to begin at {midi.downbeat_s:g} s, beats lie {arranged.bent_s * 1000:.0f} ms beside those "
+                "that were heard; leave --downbeat out, or give another, if that is not meant"
+            )
+    if midi.tempo == "constant" and not _has_bars_on_lines(arranged):
         yield (
-            "a constant tempo counts from the start of the file; the song's own beats, and hits quantised to them, do "
+            "a constant tempo counts from the start of the file; the song's own bars, and hits quantised to them, do "
             "not lie on its lines: --tempo map has lines that do"
         )
+
+
+def _has_bars_on_lines(arranged: Arranged) -> bool:
+    """Whether the bars of the song lie on bar lines of a file with one tempo."""
+    bar_s = arranged.tempo_map.seconds(arranged.beats.signature.numerator * arranged.beats.signature.beat_quarters)
+    bars = arranged.beats.downbeats_s / bar_s
+    return bool(np.all(np.abs(bars - np.rint(bars)) * bar_s < DOWNBEAT_TOLERANCE_S / 2))
 
 
 def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mix2midi.files import atomic_write
+from mix2midi.errors import AudioError
+from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.notes import Transcription
+from mix2midi.pipeline.batch import Failure
 from mix2midi.pipeline.references import Song, read_reference, read_true_beats
 from mix2midi.pipeline.time_scores import TimeScores, score_time
 from mix2midi.scores import WINDOWS_S, ClassScores, Counts, Scores, pool_scores, score_notes
@@ -53,10 +55,13 @@ class Evaluation:
         At least one.
     settings : mapping of str to str
         What is needed to make the same table again, in words.
+    failures : sequence of Failure
+        Songs that could not be read.
     """
 
     songs: Sequence[SongScores]
     settings: Mapping[str, str] = field(default_factory=dict)
+    failures: Sequence[Failure] = ()
 
     @property
     def pooled(self) -> Scores:
@@ -76,6 +81,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON; what is not defined is None."""
         return {
+            "program": PROGRAM,
             "settings": dict(self.settings),
             "pooled": _scores_dict(self.pooled),
             "songs": [
@@ -91,6 +97,7 @@ class Evaluation:
                 }
                 for entry in self.songs
             ],
+            "failures": [{"audio": str(failure.song), "reason": str(failure.error)} for failure in self.failures],
         }
 
 
@@ -125,21 +132,29 @@ def evaluate_songs(
     ------
     OptionError
         A reference is unreadable. All are read before the first song is transcribed.
+    AudioError
+        None of the songs can be read; a few that cannot are `Evaluation.failures`.
     Mix2MidiError
-        Whatever `transcribe` raises.
+        Whatever else `transcribe` raises.
     """
     references = [(read_reference(song.reference), read_true_beats(song)) for song in songs]
-    results = []
+    results, failures = [], list[Failure]()
     for song, (reference, true_beats) in zip(songs, references, strict=True):
         if on_start is not None:
             on_start(song)
         started = time.perf_counter()
-        transcription = transcribe(song.audio)
+        try:
+            transcription = transcribe(song.audio)
+        except AudioError as error:
+            failures.append(Failure(song.audio, error))
+            continue
         elapsed_s = time.perf_counter() - started
         scores = score_notes(reference, transcription.notes, windows_s)
         timed = None if true_beats is None else score_time(true_beats, reference.notes, transcription)
         results.append(SongScores(song, scores, transcription.separator, transcription.duration_s, elapsed_s, timed))
-    return Evaluation(results, dict(settings or {}))
+    if failures and not results:
+        raise failures[0].error
+    return Evaluation(results, dict(settings or {}), failures)
 
 
 def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:

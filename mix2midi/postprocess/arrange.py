@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_tracking import track_beats
@@ -116,6 +118,8 @@ class Arranged:
         Mean tempo of the song in quarter notes per minute; that of the file where it has one.
     quantized : Quantized, optional
         Grids and swing that were applied.
+    bent_s : float
+        How far the beats lie, in the median, from those that are heard where no downbeat is given.
     """
 
     notes: list[DrumNote]
@@ -123,6 +127,7 @@ class Arranged:
     tempo_map: TempoMap
     tempo_bpm: float
     quantized: Quantized | None = None
+    bent_s: float = 0.0
 
 
 def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions | None = None) -> Arranged:
@@ -157,7 +162,16 @@ def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOption
     # A constant tempo that the user gave is written to the letter.
     tempo_map = grid.tempo_map if options.tempo == "map" else grid.constant_map(options.beats.tempo_bpm)
     tempo_bpm = tempo_map.tempo_bpm if len(tempo_map.tempos) == 1 else grid.tempo_bpm
-    return Arranged(options.velocity.apply(placed), grid.beats, tempo_map, tempo_bpm, quantized)
+    bent_s = _bent_s(grid.beats, notes, duration_s, options.beats)
+    return Arranged(options.velocity.apply(placed), grid.beats, tempo_map, tempo_bpm, quantized, bent_s)
+
+
+def _bent_s(beats: Beats, notes: Sequence[DrumNote], duration_s: float, options: BeatOptions) -> float:
+    if options.downbeat_s is None or not notes:
+        return 0.0
+    heard_s = track_beats(notes, duration_s, replace(options, downbeat_s=None)).times_s
+    counted_s = beats.times_s[beats.times_s >= notes[0].onset_s]
+    return float(np.median(np.abs(counted_s[:, None] - heard_s).min(axis=1))) if len(counted_s) else 0.0
 
 
 def _song_beats(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions) -> Beats:

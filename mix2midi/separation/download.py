@@ -16,7 +16,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import Message
 from pathlib import Path
 from typing import IO, Any
@@ -184,7 +184,8 @@ def _partial_file(target: Path, name: str) -> Iterator[IO[bytes]]:
             f"{name}: weights cannot be saved in {target.parent} ({reason}); make room or use --model-dir"
         ) from error
     finally:
-        partial_path.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong is told already
+            partial_path.unlink(missing_ok=True)
 
 
 def _reason(error: Exception) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mix2midi.audio import find_audio
 from mix2midi.drums import piece_of_note
-from mix2midi.errors import OptionError
+from mix2midi.errors import AudioError, OptionError
 from mix2midi.training.kit_check.labelled import LabelledSounds, features_of_file
 from mix2midi.training.kit_import.library import tom_notes
 from mix2midi.training.sample_features import PITCH_FEATURE, Features
@@ -87,6 +87,8 @@ def sort_one_shots(folder: Path, known: LabelledSounds) -> Sorting:
     """
     if len(set(known.families.tolist())) < _FEWEST_FAMILIES:
         raise OptionError(f"fewer than {_FEWEST_FAMILIES} families are too little to learn from; name another library")
+    if not folder.is_dir():
+        raise AudioError(f"{folder}: there is no such folder; check the name")
     read = [(path, features_of_file(path)) for path in find_audio([folder])]
     usable = [(path, features) for path, features in read if features is not None]
     if not usable:
