@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from safetensors.torch import save_file
 
 from mix2midi.errors import ModelError
 from mix2midi.transcription import Picking, Transcriber
-from mix2midi.transcription.network import NetworkConfig
+from mix2midi.transcription.network import DrumNetwork, NetworkConfig
 from mix2midi.transcription.peaks import CURVES, VIEWS
+from mix2midi.transcription.training.mean import main as mean_main
 from mix2midi.transcription.weights import SHIPPED_WEIGHTS, Weights, load_weights, save_weights
 from tests.networks import TINY, tiny_network
 
@@ -94,3 +96,33 @@ def test_shipped_weights_load_and_are_small() -> None:
     for picking in weights.pickings.values():
         Picking.from_dict(picking)
     assert SHIPPED_WEIGHTS.stat().st_size <= 8 * 1024 * 1024
+
+
+def test_the_mean_of_runs_is_the_mean_of_their_weights(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        save_weights(Weights(DrumNetwork(TINY), {}, {"seed": seed}), tmp_path / f"{seed}.safetensors")
+    parts = [f"{tmp_path / '1.safetensors'}=0.25", f"{tmp_path / '2.safetensors'}=0.75"]
+    assert mean_main([str(tmp_path / "mean.safetensors"), *parts]) == 0
+    one, two, mean = (load_weights(tmp_path / f"{name}.safetensors") for name in ("1", "2", "mean"))
+    assert mean.notes == {"seed": 1}
+    state, other = one.network.state_dict(), two.network.state_dict()
+    for key, value in mean.network.state_dict().items():
+        torch.testing.assert_close(value, 0.25 * state[key] + 0.75 * other[key], check_dtype=False)
+
+
+def test_a_mean_that_is_none_is_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = replace(TINY, trunk_channels=4)
+    save_weights(Weights(tiny_network()), tmp_path / "a.safetensors")
+    save_weights(Weights(DrumNetwork(small)), tmp_path / "b.safetensors")
+    a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    for parts, trouble in (
+        ([f"{a}=0.5"], "add up to 1"),
+        ([f"{a}=0.5", f"{b}=0.5"], "differ in shape"),
+        ([f"{a}=half"], "is not WEIGHTS=SHARE"),
+        ([f"{tmp_path / 'c.safetensors'}=1"], "no such weights file"),
+    ):
+        assert mean_main([str(tmp_path / "mean.safetensors"), *parts]) == 1
+        stderr = capsys.readouterr().err
+        assert trouble in stderr and stderr.count("\n") == 1
+    assert not (tmp_path / "mean.safetensors").exists()
