@@ -31,6 +31,7 @@ from mix2midi.postprocess import QuantizeOptions, quantize, tempo_map_from_beats
 from mix2midi.postprocess.beat_roll import ROWS
 from mix2midi.postprocess.beat_training.grooves import BEATS_PER_QUARTER, Groove, load_grooves, without_lead
 from mix2midi.postprocess.beats import Beats
+from mix2midi.postprocess.grid import lay_grid
 from mix2midi.postprocess.lines import STRAIGHT, Swing
 from mix2midi.postprocess.swing import estimate_swing
 
@@ -159,7 +160,8 @@ def measure_grooves(grooves: list[Groove]) -> None:
 def same_sixteenth(notes: list[DrumNote], steps: NDArray[np.int64], beats: Beats, quarter_bpm: float) -> float:
     """Share of true hits that quantising leaves on the sixteenth they were played for."""
     marked = [DrumNote(n.onset_s, n.note, n.velocity, index / len(notes)) for index, n in enumerate(notes)]
-    moved = quantize(marked, beats, QuantizeOptions("1/16")).notes
+    written = lay_grid(beats, first_onset_s=notes[0].onset_s).beats
+    moved = quantize(marked, written, QuantizeOptions("1/16")).notes
     found = {round(note.confidence * len(notes)): round(note.onset_s * quarter_bpm / 60.0 * 4) for note in moved}
     return float(np.mean([found[index] == step for index, step in enumerate(steps.tolist()) if step >= 0]))
 
@@ -193,7 +195,8 @@ def measure_swing(grooves: list[Groove]) -> None:
         for groove in straight_grooves(grooves, swing):
             notes = bent(groove, swing, rng)
             beats = track_beats(notes, notes[-1].onset_s + 1.0)
-            found = quantize(notes, beats, QuantizeOptions(swing="auto")).swing
+            written = lay_grid(beats, first_onset_s=notes[0].onset_s).beats
+            found = quantize(notes, written, QuantizeOptions(swing="auto")).swing
             same = found.step == swing.step or max(found.percent, swing.percent) <= 53.0
             errors.append(abs(found.percent - swing.percent) if same else 25.0)
         name = f"{swing.percent:g} % of {'eighths' if swing.step == STRAIGHT.step else 'sixteenths'}"
