@@ -279,6 +279,16 @@ def test_training_learns_and_is_taken_up_again(data: Path, tmp_path: Path, tiny_
     untrained = RefinementNetwork(first.refinement.config)
     assert not torch.equal(untrained.repetition, first.refinement.repetition)
 
+    # From that refinement on: with nothing of what is learnt then, it stays what it was.
+    settings_of["optimiser"] |= {"goes_on": True, "learnt_share": 0.0, "steps": 10}
+    path.write_text(yaml.safe_dump(settings_of))
+    gone_on = load_weights(train_from_recipe(path, data, tmp_path / "on", initial_weights=whole))
+    assert gone_on.refinement is not None
+    for one, other in zip(first.refinement.parameters(), gone_on.refinement.parameters(), strict=True):
+        assert torch.equal(one, other)
+    with pytest.raises(ModelError, match="holds no refinement"):
+        train_from_recipe(path, data, tmp_path / "none", initial_weights=tiny_weights)
+
 
 def test_recipes_with_mistakes_are_refused(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"

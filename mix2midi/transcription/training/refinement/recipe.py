@@ -38,6 +38,8 @@ class RefinementOptimiserRecipe(LearningRecipe):
     learnt_share : float
         What was learnt counts for this much in the result, and what the network began as for the rest, 0 to 1: songs
         are rendered, and not all that holds for them holds for records.
+    goes_on : bool
+        Begin as the refinement that the weights bring along, and not as repetitions alone.
     """
 
     batch_size: int = 4
@@ -51,6 +53,7 @@ class RefinementOptimiserRecipe(LearningRecipe):
     crop_instants: int = 450
     damage_share: float = 0.7
     learnt_share: float = 1.0
+    goes_on: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from mix2midi.drums import PIECES
-from mix2midi.errors import OptionError
+from mix2midi.errors import ModelError, OptionError
+from mix2midi.training.blend import blend_networks
 from mix2midi.training.learning import Learner
 from mix2midi.training.recipe import load_settings
 from mix2midi.training.run_folder import claim_run_folder
@@ -101,11 +102,17 @@ class RefinementTrainer(Learner[RefinementNetwork]):
 
     def __init__(self, recipe: RefinementRecipe, folder: Path, weights: Path, team: Team) -> None:
         torch.manual_seed(recipe.seed)
-        network = RefinementNetwork(recipe.network).to(team.device)
-        options = recipe.optimiser
+        self._weights, options = load_weights(weights), recipe.optimiser
+        self._start = self._weights.refinement if options.goes_on else None
+        if options.goes_on and (self._start is None or self._start.config != recipe.network):
+            raise ModelError(f"{weights}: holds no refinement of the recipe's network to go on from")
+        network = RefinementNetwork(recipe.network)
+        if self._start is not None:
+            network.load_state_dict(self._start.state_dict())
+        network = network.to(team.device)
         optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
         super().__init__(network, optimiser, recipe, folder, team)
-        self.recipe, self._weights = recipe, load_weights(weights)
+        self.recipe = recipe
 
     def learn_from(
         self, songs: Sequence[SongExample], judged: Sequence[SongExample], report: Callable[[dict[str, Any]], None]
@@ -147,9 +154,13 @@ class RefinementTrainer(Learner[RefinementNetwork]):
         """Write the transcriber's weights with the averaged network in them."""
         share = self.recipe.optimiser.learnt_share
         notes = {"steps": self.step, "seed": self.recipe.seed, "learnt_share": share}
+        if self._start is None:
+            learnt = self.average.tempered(share).to("cpu")
+        else:
+            learnt = blend_networks(self._start, self.average, share)
         weights = replace(
             self._weights,
-            refinement=self.average.tempered(share).to("cpu"),
+            refinement=learnt,
             notes={**self._weights.notes, "refinement": notes},
         )
         save_weights(weights, self.folder / "weights.safetensors")
