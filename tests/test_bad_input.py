@@ -235,6 +235,14 @@ def test_bad_option(words: str, tmp_path: Path, tiny_weights: Path) -> None:
     assert files_in(tmp_path) == ["song.wav"]
 
 
+def test_a_file_that_is_taken_for_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a pattern of the shell may bring one along."""
+    monkeypatch.chdir(tmp_path)
+    write_song(tmp_path / "-dash.wav")
+    result = run("-dash.wav")
+    assert result.exit_code == 2 and "write ./-dash.wav" in result.stderr
+
+
 def test_separating_drums_alone_makes_no_sense(tmp_path: Path) -> None:
     one_line(run(write_song(tmp_path / "a.wav"), "--stem-only", "--separator", "htdemucs"), "--stem-only", "htdemucs")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -107,7 +108,10 @@ class CommandGroup(TyperGroup):
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
-            fail(f"{error.format_message()} (see mix2midi --help)", code=2)
+            words = sys.argv[1:] if args is None else args
+            taken = next((word for word in words if word.startswith("-") and os.path.isfile(word)), None)
+            hint = "see mix2midi --help" if taken is None else f"for the file of this name write ./{taken}"
+            fail(f"{error.format_message()} ({hint})", code=2)
         except Mix2MidiError as error:
             fail(str(error))
         except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,7 +119,7 @@ def load_note_map(name: str) -> NoteMap:
         There is no such map, or its file is not one.
     """
     path = MAP_DIR / f"{name}.yaml" if name in note_map_names() else Path(name)
-    if not path.is_file():
+    if not os.path.isfile(path):  # which, unlike Path's, bears names that are too long
         known = ", ".join(note_map_names())
         raise OptionError(f"note map {name!r} is not known; choose one of {known}, or name a YAML file")
     try:
