@@ -27,6 +27,7 @@ import pretty_midi
 from numpy.typing import NDArray
 
 from mix2midi.notes import DrumNote, Transcription
+from mix2midi.pipeline.references import read_reference
 from mix2midi.postprocess import QuantizeOptions, quantize, tempo_map_from_beats, track_beats, write_midi
 from mix2midi.postprocess.beat_roll import ROWS
 from mix2midi.postprocess.beat_training.grooves import BEATS_PER_QUARTER, Groove, load_grooves, without_lead
@@ -35,12 +36,7 @@ from mix2midi.postprocess.grid import lay_grid
 from mix2midi.postprocess.lines import STRAIGHT, Swing
 from mix2midi.postprocess.swing import estimate_swing
 
-#: A note for each kind of hit of MDB Drums and each row of the beat roll.
-MDB_NOTES = {
-    "KD": 36, "SD": 38, "SDF": 38, "SDG": 38, "SDB": 38, "SDD": 38, "SDNS": 38, "SST": 37, "CHH": 42, "PHH": 44,
-    "OHH": 46, "HIT": 48, "MHT": 45, "HFT": 43, "LFT": 43, "RDC": 51, "RDB": 53, "CRC": 49, "CHC": 52, "SPC": 55,
-    "TMB": 54,
-}  # fmt: skip
+#: A note for each row of the beat roll.
 ROW_NOTES = dict(zip(ROWS, (36, 38, 45, 42, 46, 49, 51, 56), strict=True))
 #: Lengths of excerpts: loops of one to four bars.
 EXCERPTS_S = (3.0, 5.0, 8.0)
@@ -57,9 +53,8 @@ def song_notes(folder: Path, source: str, stems: Path | None) -> tuple[list[Drum
         converter = Converter(stem_only=source == "drums" or stem is not None, separator="auto")
         transcription = converter.convert(stem or folder / f"{source}.flac").transcription
         return list(transcription.notes), transcription.duration_s
-    lines = [line.split() for line in (folder / "subclass.txt").read_text().splitlines() if line.strip()]
-    notes = [DrumNote(float(time_s), MDB_NOTES.get(name, 56), 90) for time_s, name in lines]
-    return sorted(notes), max(note.onset_s for note in notes) + 1.0
+    notes = read_reference(folder / "subclass.txt").notes
+    return list(notes), notes[-1].onset_s + 1.0
 
 
 def written_grid(
