@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 OWN_DRUMS_RECIPE = Path(__file__).parents[1] / "configs" / "own_drums.yaml"
 #: Of the last stage of the shipped transcriber: what it names unused would undo a part of what that learnt.
-_GENERAL_RECIPE = Path(__file__).parents[1] / "configs" / "transcriber_seventh_stage.yaml"
+_GENERAL_RECIPE = Path(__file__).parents[1] / "configs" / "transcriber_eighth_stage.yaml"
 _SONGS = 8
 #: Shorter recordings cannot be parted into one piece to learn from and one to judge by.
 _MIN_RECORDING_S = 8.0
