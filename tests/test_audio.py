@@ -14,7 +14,7 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix2midi.audio import AudioArray, AudioFile, find_audio, read_audio
+from mix2midi.audio import AudioArray, AudioFile, read_audio
 from mix2midi.errors import AudioError
 
 RATE_HZ = 44100
@@ -385,26 +385,3 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_arrays_that_are_no_song(samples: np.ndarray, rate_hz: int) -> None:
     with pytest.raises(AudioError, match="^demo: .*;"):
         AudioArray(samples, rate_hz, name="demo")
-
-
-# Finding songs
-
-
-def test_find_audio_walks_folders_in_order(tmp_path: Path) -> None:
-    for name in ["b.wav", "a.MP3", "sub/c.flac", ".hidden.wav", "cover.jpg", ".trash/d.wav"]:
-        (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "album" / name).touch()
-    single = tmp_path / "strange.xyz"
-    album = tmp_path / "album"
-    assert find_audio([single, album, album / "b.wav"]) == [
-        single,
-        album / "a.MP3",
-        album / "b.wav",
-        album / "sub" / "c.flac",
-    ]
-
-
-def test_folder_without_audio(tmp_path: Path) -> None:
-    (tmp_path / "readme.txt").touch()
-    with pytest.raises(AudioError, match="no audio in this folder"):
-        find_audio([tmp_path])

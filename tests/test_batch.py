@@ -25,6 +25,12 @@ def planned(inputs: list[Path], output: Path | None = None) -> dict[str, str]:
     return {str(job.song): str(job.outputs.midi) for job in jobs}
 
 
+def inside(out: Path, inputs: list[Path]) -> list[str]:
+    """Where in an output folder the results go."""
+    out.mkdir(exist_ok=True)
+    return sorted(Path(midi).relative_to(out).as_posix() for midi in planned(inputs, out).values())
+
+
 def touch(folder: Path, *names: str) -> list[Path]:
     paths = [folder / name for name in names]
     for path in paths:
@@ -60,28 +66,24 @@ def test_same_song_twice_is_one(tmp_path: Path) -> None:
 
 def test_same_names_of_two_folders_go_into_folders_of_their_own(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    out.mkdir()
     files = touch(tmp_path, "x/a.wav", "y/a.wav", "y/b.wav")
     expected = ["b.mid", "x/a.mid", "y/a.mid"]
-    assert sorted(str(Path(midi).relative_to(out)) for midi in planned(files, out).values()) == expected
+    assert inside(out, files) == expected
     folders = [tmp_path / "x", tmp_path / "y"]
-    assert sorted(str(Path(midi).relative_to(out)) for midi in planned(folders, out).values()) == expected
+    assert inside(out, folders) == expected
 
 
 def test_other_suffixes_of_a_name_are_told_apart_in_each_folder(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    out.mkdir()
     files = touch(tmp_path, "x/a.wav", "x/a.mp3", "y/a.mp3")
-    found = sorted(str(Path(midi).relative_to(out)) for midi in planned(files, out).values())
-    assert found == ["x/a.mp3.mid", "x/a.wav.mid", "y/a.mid"]
+    assert inside(out, files) == ["x/a.mp3.mid", "x/a.wav.mid", "y/a.mid"]
 
 
 def test_same_names_in_folders_of_one_name_go_into_folders_of_their_parents(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    out.mkdir()
     songs = touch(tmp_path, "p/x/a.wav", "q/x/a.wav", "q/x/b.wav")
     expected = ["b.mid", "p/x/a.mid", "q/x/a.mid"]
-    assert sorted(str(Path(midi).relative_to(out)) for midi in planned(songs, out).values()) == expected
+    assert inside(out, songs) == expected
 
 
 def test_names_that_only_some_systems_tell_apart_become_different_files(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class Beats:
     Attributes
     ----------
     times_s : ndarray [shape=(beats,), float64]
-        Rising, at least two, from the first beat of the song, a few hundredths before 0 s at most, to beyond its end.
+        Rising, at least two, from the first beat of the song, by a beat before 0 s at most, to beyond its end.
     position : ndarray [shape=(beats,), int64]
         Position in the bar; 1 is a downbeat.
     signature : TimeSignature

@@ -97,7 +97,10 @@ def tempo_map_from_beats(beats: Beats, *, first_onset_s: float = 0.0, mode: str 
 
 
 def lay_grid(beats: Beats, *, first_onset_s: float = 0.0) -> SongGrid:
-    """The tempo map that follows a song, and the song's beats moved to its lines: by `TOLERANCE_S` at most.
+    """The tempo map that follows a song, and the song's beats moved to its lines.
+
+    They move by `TOLERANCE_S` at most, and a first one near the start by `START_TOLERANCE_S`; those before the first
+    that counts, where nobody plays, are spread over the lead-in.
 
     What is quantised to these beats lies on the lines that a DAW draws, to the tick.
 
