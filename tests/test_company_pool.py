@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from mix2midi.errors import OptionError, OutputError
-from mix2midi.training.company.__main__ import main
 from mix2midi.training.company.clips import KINDS, render_clip
 from mix2midi.training.company.credits import credits_table
 from mix2midi.training.company.pool import faults_of, read_index, render_company
 from mix2midi.training.company.recipe import Recipe, read_recipe
 from mix2midi.transcription import HeatMap, Transcriber
 from tests.company import RATE_HZ, rng
+from tests.songs import run
 
 RECIPE_TEXT = """
 clip_s: 6
@@ -113,22 +113,22 @@ def test_a_folder_that_cannot_be_made_is_named(recipe_path: Path, sources_dir: P
         render_company(recipe_path, tmp_path / "taken", folders=[sources_dir])
 
 
-def test_the_command_reports_and_fails_with_one_line(
-    recipe_path: Path, sources_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = [str(recipe_path), str(tmp_path / "pool"), "--minutes", "0.05", "--sources", str(sources_dir)]
-    assert main(arguments) == 0
-    assert "1 clips" in capsys.readouterr().out
-    assert main([str(tmp_path / "none.yaml"), str(tmp_path / "pool")]) == 1
-    error = capsys.readouterr().err
-    assert "none.yaml" in error and error.count("\n") == 1
+def test_the_command_reports_and_names_what_is_missing(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
+    words: tuple[str | Path, ...] = ("--minutes", "0.05", "--sources", sources_dir)
+    result = run("company", recipe_path, "-o", tmp_path / "pool", *words)
+    assert result.exit_code == 0 and "1 clips" in result.stdout
+    result = run("company", tmp_path / "none.yaml", "-o", tmp_path / "pool")
+    assert result.exit_code == 1
+    assert "none.yaml" in result.stderr and result.stderr.count("\n") == 1
+    for either in ((), ("-o", tmp_path / "pool", "--credits", tmp_path / "credits.md")):
+        result = run("company", recipe_path, *either)
+        assert result.exit_code == 2 and "--credits" in result.stderr
 
 
 def test_the_command_sieves_recordings_in_which_drums_are_heard(
     recipe_path: Path,
     sources_dir: Path,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heard = []
@@ -144,15 +144,16 @@ def test_the_command_sieves_recordings_in_which_drums_are_heard(
     recipe = tmp_path / "recipe.yaml"
     kinds_line = next(line for line in RECIPE_TEXT.splitlines() if line.startswith("kinds"))
     recipe.write_text(RECIPE_TEXT.replace(kinds_line, "kinds: {song: 1, recording: 1}"))
-    arguments = [str(recipe), str(tmp_path / "pool"), "--minutes", "0.5", "--sources", str(sources_dir)]
-    assert main(arguments) == 0
+    words = ("company", recipe, "-o", tmp_path / "pool", "--minutes", "0.5", "--sources", sources_dir)
+    assert run(*words).exit_code == 0
     kinds = [entry.kind for entry in read_index(tmp_path / "pool")]
     assert "recording" in kinds and not heard
-    assert main([*arguments, "--sieve", "0.25"]) == 0
+    result = run(*words, "--sieve", "0.25")
+    assert result.exit_code == 0
     left = [entry.kind for entry in read_index(tmp_path / "pool")]
     assert left == [kind for kind in kinds if kind != "recording"]
     assert len(heard) == kinds.count("recording")
-    assert f"{len(left)} clips" in capsys.readouterr().out
+    assert f"{len(left)} clips" in result.stdout
 
 
 def test_credits_name_every_source_and_piece(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
@@ -160,5 +161,5 @@ def test_credits_name_every_source_and_piece(recipe_path: Path, sources_dir: Pat
     for text in ("| songs |", "| music | Tones | me | CC BY-SA-3.0 | 2 |", "| music/calm | calm |", "music/clicking"):
         assert text in table
     target = tmp_path / "credits.md"
-    assert main([str(recipe_path), "unused", "--sources", str(sources_dir), "--credits", str(target)]) == 0
+    assert run("company", recipe_path, "--sources", sources_dir, "--credits", target).exit_code == 0
     assert target.read_text(encoding="utf-8") == table

@@ -14,8 +14,8 @@ from mix2midi.errors import OptionError
 from mix2midi.training.company import recordings
 from mix2midi.training.company.pool import read_index, write_index
 from mix2midi.training.company.recipe import Source
-from mix2midi.training.company.sieve import filter_pool
 from mix2midi.transcription.heat_map import HeatMap
+from mix2midi.transcription.training.company_sieve import filter_pool
 from tests.company import RATE_HZ, rng, tone
 
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from mix2midi import __version__
-from mix2midi.cli import convert, evaluate, train
+from mix2midi.cli import company, convert, evaluate, train
+from mix2midi.cli.company import company_command
 from mix2midi.cli.convert import convert_command
 from mix2midi.cli.evaluate import evaluate_command
 from mix2midi.cli.group import CommandGroup, PanelCommand
@@ -27,6 +28,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str | None], ...] = (
     ("train", train_command, train.TRAIN_EXAMPLES),
     ("tune", tune_command, train.TUNE_EXAMPLES),
     ("validation-songs", validation_songs_command, train.VALIDATION_EXAMPLES),
+    ("company", company_command, company.EXAMPLES),
 )
 
 app = typer.Typer(cls=CommandGroup, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -2,6 +2,5 @@
 
 Modules, each using only those before it: `score` (chords and melodies in beats), `parts` (what each player makes of
 them), `production` (mixing), `recipe`, `soundfont`, `guitar`, `synth`, `syllables`, `voices`, `recordings` (sound),
-`clips` (one clip of a kind), `pool` (many clips in a folder with an index), `sieve` (which of them have drums) and
-`credits` (whose they are).
+`clips` (one clip of a kind), `pool` (many clips in a folder with an index) and `credits` (whose they are).
 """

@@ -10,7 +10,7 @@ _HEADER = """# Sources of the company in training
 
 Music without drums that the transcriber and the separator were trained on was rendered from these sources, by the
 recipe `mix2midi/configs/company.yaml`. This file is written by
-`python -m mix2midi.training.company RECIPE OUT_DIR --credits FILE`. Titles and authors of single pieces
+`mix2midi company RECIPE --credits FILE`. Titles and authors of single pieces
 are their files' own tags; the licences are those that the Debian packages' copyright files state.
 """
 
