@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,18 @@ import torch
 
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import AudioError, ModelError, OptionError, OutputError
-from mix2midi.notes import Transcription
+from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.own_drums import OWN_DRUMS_RECIPE, learn_own_drums
 from mix2midi.postprocess import write_midi
+from mix2midi.scores import Scores, score_notes
 from mix2midi.training.drum_track import Hits
 from mix2midi.training.kits import KitLibrary
 from mix2midi.transcription.training.own_drums import (
     Excerpt,
     RecordedSlices,
-    held_out_songs,
     kit_slices,
+    share_weights,
+    songs_on_kit,
     split_recordings,
     tune_to,
 )
@@ -70,11 +73,12 @@ def test_one_shots_are_learnt_and_scored(
     assert counts[FAMILIES.index("kick")] > 20 and counts[FAMILIES.index("toms")] == 0
     assert counts == [result.after.families[family].counts[0.05].reference for family in FAMILIES]
     assert [line["step"] for line in lines] == [1, 2, 3]
-    assert len(result.lines()) == 2 + len(FAMILIES)
+    assert len(result.lines()) == 3 + len(FAMILIES)
     old, new = load_weights(tiny_weights), load_weights(output)
     assert new.network.config == old.network.config and new.pickings == old.pickings
-    assert new.notes["own_drums"]["steps"] == 3
-    assert any(not torch.equal(a, b) for a, b in zip(old.network.parameters(), new.network.parameters(), strict=True))
+    assert new.notes["own_drums"] == {"steps": 3, "new_share": result.new_share}
+    same = [torch.equal(a, b) for a, b in zip(old.network.parameters(), new.network.parameters(), strict=True)]
+    assert all(same) == (result.new_share == 0.0)
     assert not list(tmp_path.glob("mix2midi-*")), "nothing is left beside the result"
 
 
@@ -92,18 +96,46 @@ def test_normalisation_keeps_its_statistics(tiny_weights: Path, recipe_file: Pat
     )
 
 
-def test_the_result_is_the_mean_of_old_and_tuned(tiny_weights: Path, recipe_file: Path, tmp_path: Path) -> None:
+def test_the_result_is_a_mean_of_old_and_tuned(tiny_weights: Path, recipe_file: Path, tmp_path: Path) -> None:
     library = KitLibrary(write_library(tmp_path / "kits", ("mine",)))
     recipe, weights = tiny_recipe(recipe_file), load_weights(tiny_weights)
-    own = [kit_slices(recipe, library, [])]
-    kept, half, new = (
-        tune_to(weights, recipe, own, None, tmp_path, new_share=share).network.state_dict() for share in (0.0, 0.5, 1.0)
-    )
+    tuned = tune_to(weights, recipe, [kit_slices(recipe, library, [])], None, tmp_path)
+    kept, half, new = (share_weights(weights, tuned, share).network.state_dict() for share in (0.0, 0.5, 1.0))
     old = weights.network.state_dict()
+    assert any(not torch.equal(old[key], new[key]) for key in old)
     for key, value in old.items():
         torch.testing.assert_close(kept[key], value)
+        torch.testing.assert_close(new[key], tuned.network.state_dict()[key])
         if value.dtype.is_floating_point:
             torch.testing.assert_close(half[key], (value + new[key]) / 2, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("best", "said"), [(0.0, "were kept"), (0.25, "25%"), (0.5, "50%")])
+def test_the_share_is_the_one_that_hears_the_kit_best(
+    one_shots: Path,
+    tiny_weights: Path,
+    recipe_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    best: float,
+    said: str,
+) -> None:
+    hit = [DrumNote(1.0, 36, 100)]
+    songs: list[set[int]] = []
+
+    def score(weights: Weights, excerpts: Sequence[Excerpt], device: str) -> Scores:
+        songs.append({hash(excerpt.audio.tobytes()) for excerpt in excerpts})
+        is_best = weights.notes.get("own_drums", {}).get("new_share") == best
+        return score_notes(hit, hit if is_best else [])
+
+    monkeypatch.setattr("mix2midi.pipeline.own_drums.score_excerpts", score)
+    output = tmp_path / "mine.safetensors"
+    result = learn_own_drums(one_shots, output, tmp_path / "none", weights=tiny_weights, recipe_path=recipe_file)
+    assert result.new_share == best == load_weights(output).notes["own_drums"]["new_share"]
+    assert said in result.lines()[-1]
+    before, *tried, after = songs
+    assert before == after and all(choice == tried[0] for choice in tried)
+    assert not before & tried[0], "what it is judged by is not what the share is chosen by"
 
 
 def test_other_kits_are_mixed_in_where_there_are_any(
@@ -123,17 +155,15 @@ def test_other_kits_are_mixed_in_where_there_are_any(
         return tune_to(*args, **options)
 
     monkeypatch.setattr("mix2midi.transcription.training.own_drums.tune_to", spy)
-    results = []
     for folder in (grooves, kits):
-        results.append(tmp_path / f"{folder.name}.safetensors")
-        learn_own_drums(one_shots, results[-1], folder, weights=tiny_weights, recipe_path=recipe_file)
+        output = tmp_path / f"{folder.name}.safetensors"
+        learn_own_drums(one_shots, output, folder, weights=tiny_weights, recipe_path=recipe_file)
     assert heard == [set(), {"plain"}]
-    assert results[0].read_bytes() != results[1].read_bytes()
 
 
 def test_held_out_rendering_is_the_same_each_time_and_true_to_the_sample(tmp_path: Path) -> None:
     library = KitLibrary(write_library(tmp_path / "kits", ("mine",)))
-    first, again = held_out_songs(library, 2), held_out_songs(library, 2)
+    first, again = songs_on_kit(library, 2), songs_on_kit(library, 2)
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.audio, other.audio)
         assert one.notes == other.notes and one.notes

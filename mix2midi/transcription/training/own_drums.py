@@ -8,6 +8,7 @@ models", CVPR 2022).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,11 +32,12 @@ from mix2midi.units import unit_to_velocity
 if TYPE_CHECKING:
     from mix2midi.transcription.weights import Weights
 
-#: Share of the tuned weights in the mean of old and new.
+#: Share of the tuned weights in the mean of old and new; with more of them other drums are forgotten.
 NEW_SHARE = 0.5
 #: Last part of each recording, which is kept for judging.
 HELD_OUT_SHARE = 0.25
-_HELD_OUT_SEED = 8_000_001
+#: Songs to judge by, and songs by which the share is chosen.
+HELD_OUT_SEED, CHOICE_SEED = 8_000_001, 8_000_002
 _SONG_S = 20.0
 _GENERAL_SHARE = 0.5
 
@@ -114,11 +116,11 @@ def split_recordings(recordings: Sequence[Excerpt]) -> tuple[list[Excerpt], list
     return [r.part(0, border) for r, border in pairs], [r.part(border, len(r.audio)) for r, border in pairs]
 
 
-def held_out_songs(library: KitLibrary, songs: int) -> list[Excerpt]:
+def songs_on_kit(library: KitLibrary, songs: int, seed: int = HELD_OUT_SEED) -> list[Excerpt]:
     """The kit as it is, without effects, playing parts that training does not draw."""
     found = []
     for number in range(songs):
-        rng = np.random.default_rng([_HELD_OUT_SEED, number])
+        rng = np.random.default_rng([seed, number])
         performance = generate_pattern(rng, bars=16)
         hits = cut_hits(performance, _SONG_S, speed=1.0, start_s=0.0)
         hits = hits.where(hits.onset_s >= 0.0)
@@ -136,9 +138,8 @@ def tune_to(
     folder: Path,
     device: str = "cpu",
     report: Callable[[dict[str, Any]], None] = lambda line: None,
-    new_share: float = NEW_SHARE,
 ) -> Weights:
-    """Tune weights to somebody's drums.
+    """Tune weights to somebody's drums; `share_weights` makes of the result what does not forget all others.
 
     Parameters
     ----------
@@ -156,15 +157,12 @@ def tune_to(
         A device that torch knows.
     report : callable
         Gets the step and its losses now and then.
-    new_share : float
-        Share of the tuned weights in the result, 0 to 1.
 
     Returns
     -------
     Weights
         With the pickings of the old ones.
     """
-    from mix2midi.training.blend import blend_networks
     from mix2midi.training.team import Team
     from mix2midi.transcription.training.trainer import Trainer
 
@@ -180,8 +178,17 @@ def tune_to(
         losses = trainer.learn(*batch_of([slices[number] for number in numbers]))
         if trainer.step % every == 0:
             report({"step": trainer.step, **{name: round(loss, 4) for name, loss in losses.items()}})
-    notes = {**weights.notes, "own_drums": {"steps": recipe.optimiser.steps, "new_share": new_share}}
-    return replace(weights, network=blend_networks(weights.network, trainer.average, new_share), notes=notes)
+    notes = {**weights.notes, "own_drums": {"steps": recipe.optimiser.steps}}
+    return replace(weights, network=deepcopy(trainer.average).to("cpu").eval(), notes=notes)
+
+
+def share_weights(old: Weights, tuned: Weights, new_share: float = NEW_SHARE) -> Weights:
+    """The mean of old and tuned weights, of which the tuned ones are a share of 0 to 1; both stay as they are."""
+    from mix2midi.training.blend import blend_networks
+
+    own_drums = {**tuned.notes.get("own_drums", {}), "new_share": new_share}
+    network = blend_networks(old.network, tuned.network, new_share)
+    return replace(old, network=network, notes={**tuned.notes, "own_drums": own_drums})
 
 
 def _mixed(seed: int, number: int, own: Sequence[SliceSource], general: SliceSource | None) -> Slice:
