@@ -123,7 +123,7 @@ def as_mp3(songs: Path, folder: Path) -> Path:
 def f_measures(weights: Path, sets: Mapping[str, tuple[Path, str | None]], device: str) -> list[float]:
     """F at 50 ms of each set of a view, with the thresholds that are best for all of them alike."""
     transcriber = Transcriber(load_weights(weights), device)
-    tuned = [tuning_set(transcriber, *where) for where in sets.values()]
+    tuned = [tuning_set(transcriber.heat_map_of, *where) for where in sets.values()]
     picking = choose_thresholds(tuned)
     return [scores_of(entry, picking).f_measure() for entry in tuned]
 

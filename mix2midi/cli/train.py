@@ -21,6 +21,7 @@ TUNE_EXAMPLES = """\
 Examples:
   mix2midi tune runs/first/weights.safetensors songs/ more-songs/ -o mine.safetensors
   mix2midi tune w.safetensors mdb/ --input mix.flac --view mix -o mine.safetensors   for mixes that nothing separates
+  mix2midi tune w.safetensors mdb/ --input mix.flac --separator htdemucs --view separated -o mine.safetensors
 """
 VALIDATION_EXAMPLES = """\
 Examples:
@@ -97,6 +98,10 @@ def tune_command(
         list[str] | None,
         typer.Option("--view", metavar="NAME", help="What the audio is: clean, separated or mix; all by default."),
     ] = None,
+    separator: Annotated[
+        str | None,
+        typer.Option("--separator", metavar="NAME", help="The songs are mixes; hear them through this separator."),
+    ] = None,
     device: options.DeviceName = "auto",
 ) -> None:
     """Choose the thresholds of trained weights on whole songs, and calibrate their confidence and velocities."""
@@ -106,7 +111,8 @@ def tune_command(
     from mix2midi.transcription.peaks import VIEWS
 
     where = resolve_device(device)
-    pickings = tune(weights, folders, output, inputs or [], families or FAMILIES, views or VIEWS, where)
+    chosen = (inputs or [], families or FAMILIES, views or VIEWS)
+    pickings = tune(weights, folders, output, *chosen, where, separator)
     for view, picking in pickings.items():
         typer.echo(view)
         for curve, threshold in picking.thresholds.items():

@@ -23,7 +23,7 @@ from mix2midi.pipeline.write import Heard, write_midi_file, write_tables
 from mix2midi.postprocess import Arranged, arrange
 from mix2midi.separation import BUILTIN, Choice, NoSeparator, choose_separator
 from mix2midi.separation.download import OnDownload
-from mix2midi.transcription import Transcriber, pick_notes
+from mix2midi.transcription import HeatMap, Transcriber, pick_notes
 
 #: Called with the stage, ``"separate"`` or ``"transcribe"``, and the fraction of it that is done, 0 to 1.
 OnStage = Callable[[str, float], None]
@@ -31,6 +31,8 @@ OnStage = Callable[[str, float], None]
 #: No drum hit fits into less, so what is shorter is a mistake and not a song.
 MIN_DURATION_S = 0.01
 
+#: What a separator's stem counts for beside the mix that it was taken from. The built-in one loses more.
+STEM_SHARE, BUILTIN_SHARE = 0.5, 1.0 / 3.0
 #: A bar line this close to the downbeat that was asked for is that one.
 DOWNBEAT_TOLERANCE_S = 0.05
 #: Beats that lie this far beside the heard ones are worth a word.
@@ -233,7 +235,7 @@ class Converter:
             remarks.append("nothing was separated, so there is no stem to save")
         song = MeteredSource(source)
         with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
-            heard = self._hear(stem, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
+            heard = self._hear(stem, source, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
             arranged = arrange(heard.notes, heard.duration_s, midi.to_arrange())
             transcription = replace(
                 _transcription_of(arranged, heard.duration_s),
@@ -253,9 +255,22 @@ class Converter:
             remarks=(*remarks, *_remarks(heard, song), *_remarks_on_time(arranged, midi)),
         )
 
-    def _hear(self, stem: AudioSource, on_progress: Callable[[float], None], *, keep_heat_map: bool) -> Heard:
+    def heat_map(self, source: AudioSource) -> HeatMap:
+        """What is heard in a song as `convert` hears it, separator and all; its `view` says how to pick notes."""
+        with separated(source, self.choice.separator) as stem:
+            return self._paint(stem, source, lambda fraction: None)
+
+    def _paint(self, stem: AudioSource, song: AudioSource, on_progress: Callable[[float], None]) -> HeatMap:
+        if self.choice.name == NoSeparator.name:
+            return self.transcriber.heat_map_of(stem, on_progress)
+        share = BUILTIN_SHARE if self.choice.name == BUILTIN else STEM_SHARE
+        return self.transcriber.heat_map_of_both(stem, song, share, on_progress)
+
+    def _hear(
+        self, stem: AudioSource, song: AudioSource, on_progress: Callable[[float], None], *, keep_heat_map: bool
+    ) -> Heard:
         metered = MeteredSource(stem)
-        heat_map = self.transcriber.heat_map_of(metered, on_progress)
+        heat_map = self._paint(metered, song, on_progress)
         notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.pickings[self.view])
         return Heard(notes, metered.measured_s, heat_map if keep_heat_map else None)
 

@@ -7,14 +7,14 @@ the largest set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mix2midi.audio import AudioFile
+from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.files import check_target
@@ -50,6 +50,7 @@ def tune(
     families: Sequence[str] = FAMILIES,
     views: Sequence[str] = VIEWS,
     device: str = "cpu",
+    separator: str | None = None,
 ) -> dict[str, Picking]:
     """Choose thresholds for weights on songs with references, and write a copy of the weights with them.
 
@@ -68,6 +69,9 @@ def tune(
         What the audio of the songs is: ``"clean"``, ``"separated"`` or ``"mix"``. The thresholds of the others stay.
     device : str
         A device that torch knows.
+    separator : str, optional
+        The songs are mixes, and heard as a song is that goes through this separator, see
+        `mix2midi.pipeline.converter.Converter.heat_map`. By default the transcriber hears them as they are.
 
     Returns
     -------
@@ -77,10 +81,11 @@ def tune(
     Raises
     ------
     AudioError, ModelError, OptionError
-        Songs, weights or references cannot be used.
+        Songs, weights, the separator or references cannot be used.
     OutputError
         The output cannot be written there.
     """
+    from mix2midi.pipeline.converter import Converter
     from mix2midi.transcription.weights import load_weights, save_weights
 
     _check_known("view", views, VIEWS)
@@ -88,7 +93,10 @@ def tune(
     check_target(output)
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
-    sets = [tuning_set(transcriber, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
+    paint: Callable[[AudioSource], HeatMap] = transcriber.heat_map_of
+    if separator is not None:
+        paint = Converter(separator=separator, device=device, weights=weights).heat_map
+    sets = [tuning_set(paint, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
     pickings = {}
     for view in views:
         picking = choose_thresholds(sets, transcriber.pickings[view], families)
@@ -110,8 +118,15 @@ def _inputs_of(folder: Path, inputs: Sequence[str]) -> list[str] | list[None]:
     return [name for name in inputs if name in held] or [None]
 
 
-def tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) -> TuningSet:
+def tuning_set(paint: Callable[[AudioSource], HeatMap], folder: Path, input_name: str | None) -> TuningSet:
     """Heat maps and references of a folder of songs, see `mix2midi.pipeline.references.find_songs`.
+
+    Parameters
+    ----------
+    paint : callable
+        Makes the heat map of a song, such as `Transcriber.heat_map_of`.
+    folder : Path
+    input_name : str, optional
 
     Raises
     ------
@@ -119,7 +134,7 @@ def tuning_set(transcriber: Transcriber, folder: Path, input_name: str | None) -
         Songs or references cannot be used.
     """
     songs = find_songs([folder], input_name)
-    heat_maps = [transcriber.heat_map_of(AudioFile(song.audio)) for song in songs]
+    heat_maps = [paint(AudioFile(song.audio)) for song in songs]
     return TuningSet(heat_maps, [read_reference(song.reference) for song in songs])
 
 

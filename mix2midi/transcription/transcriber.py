@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mix2midi.audio import AudioArray, AudioSource
 from mix2midi.device import memory_guard
+from mix2midi.transcription.fusion import fuse_heat_maps
 from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.level import reference_gain, window_levels_db
 from mix2midi.transcription.peaks import VIEWS, Picking
@@ -28,7 +29,7 @@ _LEVEL_SHARE = 0.1  # part of the progress that the first pass, which measures t
 
 
 class Transcriber:
-    """Paints heat maps of drum tracks, or of mixes where there is no separator.
+    """Paints heat maps of drum tracks, of mixes, and of both together.
 
     Parameters
     ----------
@@ -98,9 +99,41 @@ class Transcriber:
             The device ran out of memory.
         """
         with memory_guard(self.device, f"{source.name}: transcribing drums"):
-            return self._heat_map_of(source, on_progress or (lambda fraction: None))
+            return self._refined(self._paint(source, on_progress or (lambda fraction: None)))
 
-    def _heat_map_of(self, source: AudioSource, report: Callable[[float], None]) -> HeatMap:
+    def heat_map_of_both(
+        self,
+        stem: AudioSource,
+        mix: AudioSource,
+        stem_share: float = 0.5,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> HeatMap:
+        """Heat map of a song whose drums a separator took out: what is heard in the stem and in the mix, as one.
+
+        Parameters
+        ----------
+        stem, mix : AudioSource
+            The same song at the same times.
+        stem_share : float
+            See `mix2midi.transcription.fusion.fuse_heat_maps`.
+        on_progress : callable, optional
+            Called with the fraction done, 0 to 1.
+
+        Raises
+        ------
+        AudioError, DeviceError
+            As `heat_map_of`.
+        """
+        report = on_progress or (lambda fraction: None)
+        with memory_guard(self.device, f"{mix.name}: transcribing drums"):
+            of_stem = self._paint(stem, lambda fraction: report(fraction / 2.0))
+            of_mix = self._paint(mix, lambda fraction: report(0.5 + fraction / 2.0))
+            return self._refined(fuse_heat_maps(of_stem, of_mix, stem_share))
+
+    def _refined(self, heat_map: HeatMap) -> HeatMap:
+        return heat_map if self._refinement is None else refine_heat_map(heat_map, self._refinement)
+
+    def _paint(self, source: AudioSource, report: Callable[[float], None]) -> HeatMap:
         gain, samples = self._measure(source, report)
         frames = samples // self.hop_length + 1
         onset_rows, velocity_rows = len(self.config.pieces) + len(self.config.families), len(self.config.pieces)
@@ -115,7 +148,7 @@ class Transcriber:
             loudness_db[:, inside] = rows.loudness_db[:, : frames - start]
             start += rows.frames
         pieces = len(self.config.pieces)
-        painted = HeatMap(
+        return HeatMap(
             onset[:pieces],
             velocity,
             onset[pieces:],
@@ -125,7 +158,6 @@ class Transcriber:
             self.config.pieces,
             self.config.families,
         )
-        return painted if self._refinement is None else refine_heat_map(painted, self._refinement)
 
     def _measure(self, source: AudioSource, report: Callable[[float], None]) -> tuple[float, int]:
         """Gain to the reference level, and the number of samples."""
