@@ -53,6 +53,7 @@ def test_the_shipped_recipe_is_valid_and_knows_its_kinds(tmp_path: Path) -> None
         ("licence: MIT", "licence: CC BY NonCommercial", "not free"),
         ("licence: MIT", "licence: all rights reserved", "not free"),
         ("kind: midi", "kind: vinyl", "vinyl"),
+        ("name: songs", "name: my/songs", "stroke"),
         ("clip_s: 6", "clip_s: 1", "clip_s"),
         ("sources:", "things:", "not a recipe"),
         ("kinds: {song: 1", "kinds: {drums: 1", "drums"),
@@ -123,6 +124,32 @@ def test_the_command_reports_and_names_what_is_missing(recipe_path: Path, source
     for either in ((), ("-o", tmp_path / "pool", "--credits", tmp_path / "credits.md")):
         result = run("company", recipe_path, *either)
         assert result.exit_code == 2 and "--credits" in result.stderr
+
+
+def test_licences_may_be_spelt_as_in_spdx(recipe_path: Path, sources_dir: Path) -> None:
+    text = RECIPE_TEXT.replace("licence: MIT", "licence: CC-BY-4.0").replace("licence: CC0", "licence: cc0-1.0")
+    recipe_path.write_text(text)
+    assert len(read_recipe(recipe_path, [sources_dir]).sources) == 5
+
+
+def test_what_is_missing_is_said_and_what_is_no_pool_left_alone(
+    recipe_path: Path, sources_dir: Path, tmp_path: Path
+) -> None:
+    words = ("company", recipe_path, "-o", tmp_path / "pool", "--minutes", "0.05")
+    result = run(*words, "--sources", tmp_path / "mistyped")
+    assert result.exit_code == 1 and "mistyped: no such folder" in result.stderr
+    (tmp_path / "empty").mkdir()
+    result = run(*words, "--sources", tmp_path / "empty")
+    assert "without songs, singer, talker, music, chug" in result.stderr
+    assert run(*words[:-1], "nan", "--sources", sources_dir).exit_code != 0
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "index.csv").write_text("a,b\n1,2\n")
+    result = run("company", recipe_path, "-o", tmp_path / "theirs", "--sources", sources_dir)
+    assert result.exit_code == 1 and "not the index of a pool" in result.stderr
+    notes = tmp_path / "notes.md"
+    notes.write_text("mine")
+    result = run("company", recipe_path, "--sources", sources_dir, "--credits", notes)
+    assert result.exit_code == 1 and notes.read_text() == "mine"
 
 
 def test_the_command_sieves_recordings_in_which_drums_are_heard(

@@ -139,11 +139,45 @@ def test_a_downbeat_that_bends_the_beats_is_remarked_upon() -> None:
     assert len(list(_remarks_on_time(arrange(notes, 20.0, bends.to_arrange()), bends))) == 1
 
 
+def test_a_downbeat_that_bends_only_the_start_is_remarked_upon() -> None:
+    """In a long song most beats find back to what is heard, and those around the downbeat do not."""
+    notes = [DrumNote(60 / 112 * beat, 36 if beat % 2 == 0 else 38, 100) for beat in range(300)]
+    midi = MidiOptions(downbeat_s=1.93)
+    (remark,) = _remarks_on_time(arrange(notes, 165.0, midi.to_arrange()), midi)
+    assert "1.93 s" in remark
+
+
 def test_the_song_itself_is_never_replaced(song: Path, converter: Converter) -> None:
     before = song.read_bytes()
     with pytest.raises(OutputError, match="is the song itself and would be replaced"):
         converter.convert(song, song)
     assert song.read_bytes() == before
+
+
+def test_channels_that_cancel_each_other_are_heard_all_the_same(tmp_path: Path, converter: Converter) -> None:
+    one_side = hits()[:1]
+    plain = converter.convert(write_song(tmp_path / "plain.wav", one_side)).transcription
+    wired_wrong = converter.convert(write_song(tmp_path / "wrong.wav", np.concatenate([one_side, -one_side])))
+    found_s = [
+        [note.onset_s for note in heard.notes if note.velocity > 40] for heard in (plain, wired_wrong.transcription)
+    ]
+    np.testing.assert_allclose(found_s[1], found_s[0], atol=0.001)
+    assert found_s[0] and not wired_wrong.remarks
+
+
+def test_two_files_of_one_path_and_audio_as_a_path_are_refused(tmp_path: Path, converter: Converter) -> None:
+    texts: dict[str, Any] = {"midi": "a.mid", "csv": "a.csv"}
+    assert Outputs(**texts).paths() == [Path("a.mid"), Path("a.csv")]
+    with pytest.raises(OptionError, match=r"a\.mid: stands for two"):
+        Outputs(midi=Path("a.mid"), csv=Path("a.mid"))
+    mistakes: list[Any] = [None, hits()]
+    for mistake in mistakes:
+        with pytest.raises(OptionError, match="transcribe"):
+            converter.convert(mistake)
+    settings: list[dict[str, Any]] = [{"quantize": ["1/16"]}, {"swing": [60]}]
+    for setting in settings:
+        with pytest.raises(OptionError):
+            MidiOptions(**setting)
 
 
 def test_mistakes_of_type_are_told_in_words(song: Path, converter: Converter) -> None:

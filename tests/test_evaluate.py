@@ -15,10 +15,10 @@ from mix2midi.cli import app
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
-from mix2midi.pipeline.references import find_songs, read_reference, reference_of
+from mix2midi.pipeline.references import find_songs, read_reference, reference_of, strange_notes
 from mix2midi.pipeline.score_tables import score_tables
 from mix2midi.pipeline.time_scores import TimeScores
-from mix2midi.scores import Counts, score_notes
+from mix2midi.scores import Counts, Reference, score_notes
 from tests.networks import write_tiny_weights
 
 
@@ -149,6 +149,24 @@ def songs(tmp_path):
 
 def only_kicks(path):
     return Transcription([DrumNote(0.51, 36, 80)], duration_s=2.0, separator="none", title=path.stem)
+
+
+class TestSongs:
+    def test_a_song_that_is_named_twice_counts_once(self, songs, tmp_path):
+        again = find_songs([tmp_path, tmp_path, songs[0].audio])
+        assert [song.audio for song in again] == [song.audio for song in songs]
+
+    def test_suffixes_of_references_may_be_capitals(self, songs, tmp_path):
+        songs[0].reference.rename(songs[0].reference.with_suffix(".MID"))
+        assert [song.audio for song in find_songs([tmp_path])] == [song.audio for song in songs]
+
+    def test_notes_of_another_map_are_said(self, tmp_path):
+        strangers = [DrumNote(0.5 * n, 24 + n % 2, 80) for n in range(10)]
+        postprocess.write_midi(Transcription(strangers, 5.0), tmp_path / "a.mid")
+        said = strange_notes(read_reference(tmp_path / "a.mid"))
+        assert "10 of 10 notes" in said and "24, 25" in said
+        drums = Reference([DrumNote(0.1 * n, 36, 80) for n in range(40)] + [DrumNote(4.0, 99, 80)])
+        assert strange_notes(drums) == "", "one shaker among forty kicks is no other map"
 
 
 class TestEvaluation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 import soundfile
 import torch
 
-from mix2midi.drums import FAMILIES
+from mix2midi.drums import FAMILIES, family_of_note
 from mix2midi.errors import AudioError, ModelError, OptionError, OutputError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.own_drums import OWN_DRUMS_RECIPE, learn_own_drums
@@ -23,6 +24,8 @@ from mix2midi.scores import Scores, score_notes
 from mix2midi.training.drum_track import Hits
 from mix2midi.training.kits import KitLibrary
 from mix2midi.transcription.training.own_drums import (
+    CHOICE_SEED,
+    HELD_OUT_SEED,
     Excerpt,
     RecordedSlices,
     kit_slices,
@@ -171,6 +174,28 @@ def test_held_out_rendering_is_the_same_each_time_and_true_to_the_sample(tmp_pat
         assert np.abs(one.audio[: max(0, start - 10)]).max(initial=0.0) < 1e-3
         assert np.abs(one.audio[start : start + 400]).max() > 0.01
     assert not np.array_equal(first[0].audio, first[1].audio)
+
+
+@pytest.mark.parametrize("seed", [HELD_OUT_SEED, CHOICE_SEED])
+def test_songs_to_choose_and_judge_by_have_hats_and_cymbals_as_music_has(tmp_path: Path, seed: int) -> None:
+    library = KitLibrary(write_library(tmp_path / "kits", ("mine",)))
+    families = Counter(family_of_note(note.note) for song in songs_on_kit(library, 8, seed) for note in song.notes)
+    total = sum(families.values())
+    assert families["hats"] > 0.15 * total
+    assert min(families["kick"], families["snare"]) > 0.1 * total
+    assert 0.03 * total < families["cymbals"] < 0.4 * total
+    assert families["toms"] > 0.02 * total
+
+
+def test_midi_of_a_sampler_is_refused(tmp_path: Path) -> None:
+    """Its notes would be no hits, and what is heard there would be learnt as nothing."""
+    folder = tmp_path / "takes"
+    folder.mkdir()
+    soundfile.write(folder / "take.wav", recording().audio, RATE_HZ)
+    notes = [DrumNote(note.onset_s, {36: 24, 38: 26}[note.note], note.velocity) for note in recording().notes]
+    write_midi(Transcription(notes, 12.0), folder / "take.MID")
+    with pytest.raises(OptionError, match=r"take\.MID: .* of .* notes are no drum of General MIDI \(24"):
+        learn_own_drums(folder, tmp_path / "mine.safetensors", tmp_path / "none")
 
 
 def recording(duration_s: float = 12.0) -> Excerpt:

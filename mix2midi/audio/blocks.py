@@ -15,6 +15,8 @@ Samples = NDArray[np.float32]
 
 #: Samples above this, 120 dB over full scale, are no sound: a file of another kind, or not finite.
 LOUDEST = 1e6
+#: Channels whose mean has less than this part of their power, 40 dB below, are one sound and its inverse.
+_CANCELLED = 1e-4
 
 
 def stream_blocks(
@@ -29,13 +31,23 @@ def stream_blocks(
     name : str
         What an error names.
     mono : bool
-        Average the channels. The mean rather than a sum, so that no number of channels can clip.
+        One channel, see `mix_down`.
     """
     checked = _check_samples(chunks, name, from_rate_hz)
     if mono:
-        checked = (chunk.mean(axis=0, keepdims=True) for chunk in checked)
+        checked = (mix_down(chunk) for chunk in checked)
     resampled = checked if from_rate_hz == rate_hz else _resample(checked, from_rate_hz, rate_hz)
     return _rechunk(resampled, max(1, seconds_to_samples(block_s, rate_hz)))
+
+
+def mix_down(channels: Samples) -> Samples:
+    """The mean of all channels, [1, samples]; the first one where they cancel each other, as of a balanced line.
+
+    The mean rather than a sum, so that no number of channels can clip.
+    """
+    mean = channels.mean(axis=0, keepdims=True)
+    power = np.square(channels).sum() / len(channels)
+    return channels[:1] if np.square(mean).sum() < _CANCELLED * power else mean
 
 
 def _check_samples(chunks: Iterator[Samples], name: str, rate_hz: int) -> Iterator[Samples]:

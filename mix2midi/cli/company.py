@@ -53,7 +53,14 @@ def company_command(
     if output is None or credits is not None:
         raise typer.BadParameter("give a pool to fill with -o DIR, or a table to write with --credits FILE")
     entries = make_company(
-        recipe, output, seed=seed, minutes=minutes, workers=workers, sources=sources or [], sieve_share=sieve
+        recipe,
+        output,
+        seed=seed,
+        minutes=minutes,
+        workers=workers,
+        sources=sources or [],
+        sieve_share=sieve,
+        report=lambda line: typer.echo(line, err=True),
     )
     length = sum(entry.duration_s for entry in entries) / SECONDS_PER_MINUTE
     typer.echo(f"{output}: {len(entries)} clips, {length:.1f} minutes")

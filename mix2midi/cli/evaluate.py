@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import typer
 from mix2midi.cli import options
 from mix2midi.cli.group import complain
 from mix2midi.cli.progress import Bars
+from mix2midi.errors import Mix2MidiError
 
 if TYPE_CHECKING:
     from mix2midi.pipeline.evaluate import Evaluation
@@ -66,6 +68,7 @@ def evaluate_command(
     songs = find_songs(folders, input_name)
     if not quiet:
         warn_of_own(songs)
+        warn_of_strange_notes(songs)
     check_scores_file(json, songs, overwrite=overwrite)
     with Bars(not quiet) as bars:
         converter = Converter(
@@ -126,6 +129,16 @@ def warn_of_own(songs: Sequence[Song]) -> None:
             f"{own[0]}{others}: made by mix2midi itself; if nobody corrected it, scores say nothing "
             f"(what is true may be called {own[0].stem}_reference.mid)"
         )
+
+
+def warn_of_strange_notes(songs: Sequence[Song]) -> None:
+    """What a reference says in notes of another map counts as nothing."""
+    from mix2midi.pipeline.references import read_reference, strange_notes
+
+    for path in dict.fromkeys(song.reference for song in songs):
+        with contextlib.suppress(Mix2MidiError):  # an unreadable one is among the failures in the end
+            if strange := strange_notes(read_reference(path)):
+                complain(f"{path}: {strange}")
 
 
 def print_tables(evaluation: Evaluation, *, markdown: bool) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mix2midi.errors import OutputError
 
 if TYPE_CHECKING:
     from mix2midi.training.company.pool import Entry
@@ -19,6 +21,7 @@ def make_company(
     workers: int = 1,
     sources: Sequence[Path] = (),
     sieve_share: float | None = None,
+    report: Callable[[str], None] = lambda line: None,
 ) -> list[Entry]:
     """Render a pool of music without drums, and drop recordings in which the shipped weights hear drums all the same.
 
@@ -28,6 +31,8 @@ def make_company(
         See `mix2midi.training.company.pool.render_company`, where `sources` are its folders.
     sieve_share : float, optional
         Recordings with drums in more than this share of them, 0 to 1, are taken out of the pool; by default all stay.
+    report : callable
+        Gets a line on sources that are not on this machine.
 
     Returns
     -------
@@ -40,7 +45,11 @@ def make_company(
         The recipe or its sources cannot be used, or the pool cannot be written.
     """
     from mix2midi.training.company.pool import read_index, render_company
+    from mix2midi.training.company.recipe import read_recipe
 
+    absent = read_recipe(recipe, list(sources)).absent
+    if absent:
+        report(f"without {', '.join(absent)}: none of their files is here; name their folder with --sources")
     entries = render_company(recipe, output, seed, minutes, workers, folders=sources)
     if sieve_share is None:
         return entries
@@ -52,17 +61,19 @@ def make_company(
 
 
 def write_credits(recipe: Path, output: Path, sources: Sequence[Path] = ()) -> None:
-    """Write the table of a recipe's sources with their authors and licences, as Markdown.
+    """Write the table of a recipe's sources with their authors and licences, as Markdown; an older one is replaced.
 
     Raises
     ------
     OptionError, OutputError
-        The recipe or its sources cannot be used, or the table cannot be written.
+        The recipe or its sources cannot be used, or the table cannot be written; another file has its name.
     """
     from mix2midi.files import atomic_write
-    from mix2midi.training.company.credits import credits_table
+    from mix2midi.training.company.credits import TITLE, credits_table
     from mix2midi.training.company.recipe import read_recipe
 
     table = credits_table(read_recipe(recipe, list(sources)))
+    if output.is_file() and not output.read_bytes().startswith(TITLE.encode()):
+        raise OutputError(f"{output}: is there and is no such table; write elsewhere")
     with atomic_write(output) as partial:
         partial.write_text(table, encoding="utf-8")

@@ -32,7 +32,7 @@ OnStage = Callable[[str, float], None]
 MIN_DURATION_S = 0.01
 
 #: What a separator's stem counts for beside the mix that it was taken from. The built-in one loses more.
-STEM_SHARE, BUILTIN_SHARE = 0.5, 1.0 / 3.0
+STEM_SHARE, BUILTIN_SHARE = 2.0 / 3.0, 1.0 / 3.0
 #: A bar line this close to the downbeat that was asked for is that one.
 DOWNBEAT_TOLERANCE_S = 0.05
 #: Beats that lie this far beside the heard ones are worth a word.
@@ -210,6 +210,8 @@ class Converter:
         """
         if not isinstance(outputs, Outputs):
             outputs = Outputs(None if outputs is None else Path(outputs))
+        if not isinstance(path, str | os.PathLike):
+            raise OptionError(f"{type(path).__name__} is no path of a song; give audio in memory to transcribe")
         source = AudioFile(path)
         if any(os.path.realpath(output) == os.path.realpath(path) for output in outputs.paths()):
             raise OutputError(f"{path}: is the song itself and would be replaced; write elsewhere")

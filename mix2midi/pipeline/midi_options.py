@@ -90,6 +90,10 @@ class MidiOptions:
 
     def _check_types(self) -> None:
         """From Python come values that the command line cannot give."""
+        if self.quantize is not None and not isinstance(self.quantize, str):
+            raise OptionError(f"quantize {self.quantize!r} is no name of a grid, such as '1/16'")
+        if self.swing is not None and not isinstance(self.swing, Real | str):
+            raise OptionError(f"swing {self.swing!r} is neither a number nor 'auto'")
         for name in ("tempo_bpm", "downbeat_s", "strength", "velocity_curve"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, Real):

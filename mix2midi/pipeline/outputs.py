@@ -65,6 +65,11 @@ class Outputs:
         The heat map as NumPy's ``.npz``, see `mix2midi.pipeline.write.write_activations`.
     stem : Path or None
         The separated drums, WAV.
+
+    Raises
+    ------
+    OptionError
+        Two files have the same path.
     """
 
     midi: Path | None = None
@@ -79,6 +84,15 @@ class Outputs:
         """A MIDI file, and extras of its name; `extras` are keys of `EXTRA_SUFFIXES`."""
         base = midi.with_suffix("") if midi.suffix.lower() in (".mid", ".midi") else midi
         return cls(midi, **{key: base.with_name(base.name + EXTRA_SUFFIXES[key]) for key in extras})
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None:
+                object.__setattr__(self, field.name, Path(value))
+        paths = self.paths()
+        if len(set(paths)) < len(paths):
+            raise OptionError(f"{paths[0]}: stands for two of the files to be written; give each a path of its own")
 
     def paths(self) -> list[Path]:
         """All that is to be written, the MIDI file first."""
@@ -100,14 +114,14 @@ class Outputs:
         """
         for path in self.paths():
             if _name_length(path.name) > _LONGEST_NAME:
-                raise OutputError(f"{path}: the name is too long for a file; name another with -o")
+                raise OutputError(f"{path}: the name is too long for a file; name another")
             if path.is_dir():
-                raise OutputError(f"{path}: is a folder, so no file can have this name; write elsewhere with -o")
+                raise OutputError(f"{path}: is a folder, so no file can have this name; write elsewhere")
             folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
             if not folder.is_dir():
                 raise OutputError(f"{path}: there is no folder {folder}; make it first, or write elsewhere")
             if not os.access(folder, os.W_OK):
-                raise OutputError(f"{path}: the folder {folder} is read-only; write elsewhere with -o")
+                raise OutputError(f"{path}: the folder {folder} is read-only; write elsewhere")
 
     def without_stem(self) -> Outputs:
         """The same without the stem, for what is not separated."""
@@ -124,7 +138,7 @@ class Outputs:
         for path in self.paths():
             if path.is_file() and path.stat().st_size and not is_own(path):
                 raise OutputError(
-                    f"{path}: is there and was not made by mix2midi; write elsewhere with -o, or give --overwrite"
+                    f"{path}: is there and was not made by mix2midi; write elsewhere, or give --overwrite"
                 )
 
 

@@ -14,7 +14,7 @@ from mix2midi.audio import AUDIO_SUFFIXES, find_audio, read_audio
 from mix2midi.drums import FAMILIES, piece_of_note
 from mix2midi.errors import OptionError
 from mix2midi.files import check_target
-from mix2midi.pipeline.references import read_reference, reference_of
+from mix2midi.pipeline.references import read_reference, reference_of, strange_notes
 from mix2midi.scores import Scores, pool_scores, score_notes
 from mix2midi.transcription.peaks import pick_notes
 from mix2midi.transcription.transcriber import Transcriber
@@ -213,6 +213,8 @@ def _read_recording(audio: Path, reference: Path) -> Excerpt:
     truth = read_reference(reference)
     if not (truth.knows_pieces and truth.knows_velocities):
         raise OptionError(f"{reference}: has no pieces and velocities; give a MIDI file of what was played")
+    if strange := strange_notes(truth):
+        raise OptionError(f"{reference}: {strange}")
     hits = [
         (note.onset_s, ROW_OF_PIECE[piece.key], note.velocity)
         for note in sorted(truth.notes)

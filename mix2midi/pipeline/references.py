@@ -7,6 +7,7 @@ line, its time in seconds and its label.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mix2midi.audio import find_audio
+from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess import Beats, TimeSignature, read_midi_beats, read_midi_notes
@@ -46,6 +48,8 @@ SUBCLASS_NOTES: dict[str, int | None] = {
     "TMB": None,
 }
 _MIDI_SUFFIXES = (".mid", ".midi")
+_STRANGE_SHARE = 0.05
+_SHOWN_NOTES = 8
 #: MDB Drums++ is a take of its own beside MDB's audio, and its MIDI belongs to it alone.
 _PLUSPLUS = "plusplus"
 
@@ -82,7 +86,9 @@ def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Son
     OptionError
         A named input has no reference, or no audio file has one.
     """
-    found = [song for path in paths for song in _songs_of(path, input_name)]
+    # A folder may be named twice, or beside one that it lies in; a song that counts twice bends the figures.
+    named = (song for path in paths for song in _songs_of(path, input_name))
+    found = list({os.path.realpath(song.audio): song for song in named}.values())
     if not found:
         places = ", ".join(str(path) for path in paths)
         raise OptionError(
@@ -102,7 +108,9 @@ def reference_of(audio: Path) -> Path | None:
     same_name = [audio.with_suffix(suffix) for suffix in _MIDI_SUFFIXES]
     annotations = [audio.with_name(name) for name in ("subclass.txt", "class.txt")]
     candidates = named + (same_name if audio.stem == _PLUSPLUS else annotations + same_name)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    there = {file.name.lower(): file for file in sorted(audio.parent.iterdir()) if file.is_file()}
+    found = (candidate if candidate.is_file() else there.get(candidate.name.lower()) for candidate in candidates)
+    return next((file for file in found if file is not None), None)
 
 
 def read_reference(path: Path) -> Reference:
@@ -120,6 +128,21 @@ def read_reference(path: Path) -> Reference:
     if path.name == "subclass.txt":
         return Reference(_labelled_notes(path, SUBCLASS_NOTES), knows_velocities=False)
     raise OptionError(f"{path}: not a reference; give a MIDI file, or class.txt or subclass.txt of MDB Drums")
+
+
+def strange_notes(reference: Reference) -> str:
+    """What to say of a reference in which more than `_STRANGE_SHARE` of the notes are none that is known; else nothing.
+
+    MIDI of a sampler has its own notes. Here they would be no hits at all, and the drums that are heard there wrong.
+    """
+    strange = [note.note for note in reference.notes if piece_of_note(note.note) is None]
+    if len(strange) <= _STRANGE_SHARE * len(reference.notes):
+        return ""
+    numbers = ", ".join(map(str, sorted(set(strange))[:_SHOWN_NOTES]))
+    return (
+        f"{len(strange)} of {len(reference.notes)} notes are no drum of General MIDI ({numbers}); give each drum its "
+        "General MIDI note"
+    )
 
 
 def read_true_beats(song: Song) -> Beats | None:

@@ -12,6 +12,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mix2midi.audio import AudioFile, AudioSource
+from mix2midi.audio.blocks import mix_down
 from mix2midi.errors import OutputError
 from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.separation import NoSeparator, Separator
@@ -89,7 +90,7 @@ def _write_stem(
         with soundfile.SoundFile(path, "w", separator.rate_hz, channels, "FLOAT", format=container) as file:
             file.comment = PROGRAM
             for block in blocks:
-                _write_block(file, block if channels == 2 else block.mean(axis=0, keepdims=True), named)
+                _write_block(file, block if channels == 2 else mix_down(block), named)
     except soundfile.LibsndfileError as error:
         raise _no_room(named) from error
 

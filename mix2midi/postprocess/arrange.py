@@ -18,6 +18,9 @@ from mix2midi.postprocess.quantize import Quantized, QuantizeOptions, quantize
 from mix2midi.postprocess.tempo_map import TempoMap
 from mix2midi.postprocess.velocity import bend_velocity, fix_velocity, match_velocity, scale_velocity
 
+#: Beats around a given downbeat that tell whether it bends them.
+_BEATS_AROUND = 8
+
 
 @dataclass(frozen=True, slots=True)
 class VelocityOptions:
@@ -119,7 +122,7 @@ class Arranged:
     quantized : Quantized, optional
         Grids and swing that were applied.
     bent_s : float
-        How far the beats lie, in the median, from those that are heard where no downbeat is given.
+        How far the beats around a given downbeat lie, in the median, from those that are heard without it.
     """
 
     notes: list[DrumNote]
@@ -171,6 +174,9 @@ def _bent_s(beats: Beats, notes: Sequence[DrumNote], duration_s: float, options:
         return 0.0
     heard_s = track_beats(notes, duration_s, replace(options, downbeat_s=None)).times_s
     counted_s = beats.times_s[beats.times_s >= notes[0].onset_s]
+    # Further off beats find back to what is heard, and say nothing.
+    nearest = np.argsort(np.abs(counted_s - options.downbeat_s))[:_BEATS_AROUND]
+    counted_s = counted_s[nearest]
     return float(np.median(np.abs(counted_s[:, None] - heard_s).min(axis=1))) if len(counted_s) else 0.0
 
 

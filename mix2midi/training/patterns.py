@@ -19,7 +19,7 @@ _TOMS = ("high_tom", "mid_tom", "low_tom")
 _Hit = tuple[float, str, float]  # step within the bar, piece, velocity
 
 
-def generate_pattern(rng: Generator, bars: int = 8) -> Performance:
+def generate_pattern(rng: Generator, bars: int = 8, style: int | None = None, hand: str | None = None) -> Performance:
     """A drum part of one random style.
 
     Parameters
@@ -28,11 +28,16 @@ def generate_pattern(rng: Generator, bars: int = 8) -> Performance:
         All chance comes from it.
     bars : int
         Length in bars of 4/4.
+    style : int, optional
+        Number of the style; where it is more than there are, they begin anew. By default a random one.
+    hand : str, optional
+        Piece that keeps the time, in styles that have one that does; by default a random one.
     """
-    style, (slowest_bpm, fastest_bpm) = _STYLES[rng.integers(len(_STYLES))]
+    drawn = int(rng.integers(len(_STYLES)))
+    begin, (slowest_bpm, fastest_bpm) = _STYLES[drawn if style is None else style % len(_STYLES)]
     tempo_bpm = float(rng.uniform(slowest_bpm, fastest_bpm))
     hits: list[tuple[float, str, float]] = []
-    play_bar = style(rng)
+    play_bar = begin(rng, hand)
     fill_every = int(rng.choice([2, 4, 8]))
     for bar in range(bars):
         bar_hits = play_bar(bar)
@@ -40,7 +45,7 @@ def generate_pattern(rng: Generator, bars: int = 8) -> Performance:
             start = int(rng.choice([0, 4, 8, 12]))
             bar_hits = [hit for hit in bar_hits if hit[0] < start] + _fill(rng, start)
         hits += [(bar * _STEPS + step, piece, velocity) for step, piece, velocity in bar_hits]
-    return _play(rng, hits, tempo_bpm, style.__name__.lstrip("_"))
+    return _play(rng, hits, tempo_bpm, begin.__name__.lstrip("_"))
 
 
 def _play(rng: Generator, hits: list[_Hit], tempo_bpm: float, name: str) -> Performance:
@@ -74,10 +79,11 @@ def _fill(rng: Generator, start: int) -> list[_Hit]:
     return hits
 
 
-def _timekeeper(rng: Generator) -> Callable[[int], list[_Hit]]:
+def _timekeeper(rng: Generator, wanted: str | None) -> Callable[[int], list[_Hit]]:
     """What the right hand does: one cymbal or tom, on quarters, eighths or sixteenths, with accents."""
     names = ["closed_hat", "closed_hat", "open_hat", "ride", "ride", "crash", "china", "bell", "low_tom"]
-    piece = str(rng.choice(names))
+    drawn = str(rng.choice(names))
+    piece = wanted or drawn
     spacing = int(rng.choice([1, 2, 2, 2, 4, 4]))
     accent = float(rng.uniform(0, 35))
     base = float(rng.uniform(60, 105))
@@ -94,8 +100,8 @@ def _timekeeper(rng: Generator) -> Callable[[int], list[_Hit]]:
     return bar_of
 
 
-def _rock(rng: Generator) -> Callable[[int], list[_Hit]]:
-    hand = _timekeeper(rng)
+def _rock(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
+    play_hand = _timekeeper(rng, hand)
     kicks: NDArray[np.bool_] = rng.random(_STEPS) < np.where(np.arange(_STEPS) % 4 == 0, 0.5, 0.15)
     kicks[0] = True
     ghosts = rng.random(_STEPS) < rng.choice([0.0, 0.0, 0.15, 0.3])
@@ -103,27 +109,29 @@ def _rock(rng: Generator) -> Callable[[int], list[_Hit]]:
     snare = str(rng.choice(["snare", "snare", "snare", "snare", "side_stick"]))
 
     def bar_of(bar: int) -> list[_Hit]:
-        hits = hand(bar) + [(float(s), "kick", 105.0) for s in np.flatnonzero(kicks)]
+        hits = play_hand(bar) + [(float(s), "kick", 105.0) for s in np.flatnonzero(kicks)]
         hits += [(float(s), snare, 108.0) for s in backbeat]
         return hits + [(float(s), "snare", 32.0) for s in np.flatnonzero(ghosts) if s not in backbeat]
 
     return bar_of
 
 
-def _double_bass(rng: Generator) -> Callable[[int], list[_Hit]]:
-    hand = _timekeeper(rng)
+def _double_bass(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
+    play_hand = _timekeeper(rng, hand)
     gallop = rng.random() < 0.4
     backbeat = (8,) if rng.random() < 0.5 else (4, 12)
 
     def bar_of(bar: int) -> list[_Hit]:
         steps = [s for s in range(_STEPS) if not gallop or s % 4 != 1]
-        return hand(bar) + [(float(s), "kick", 98.0) for s in steps] + [(float(s), "snare", 112.0) for s in backbeat]
+        snares = [(float(s), "snare", 112.0) for s in backbeat]
+        return play_hand(bar) + [(float(s), "kick", 98.0) for s in steps] + snares
 
     return bar_of
 
 
-def _blast(rng: Generator) -> Callable[[int], list[_Hit]]:
-    piece = str(rng.choice(["closed_hat", "ride", "crash", "china", "open_hat"]))
+def _blast(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
+    drawn = str(rng.choice(["closed_hat", "ride", "crash", "china", "open_hat"]))
+    piece = hand or drawn
     together = rng.random() < 0.4
 
     def bar_of(bar: int) -> list[_Hit]:
@@ -135,18 +143,18 @@ def _blast(rng: Generator) -> Callable[[int], list[_Hit]]:
     return bar_of
 
 
-def _punk(rng: Generator) -> Callable[[int], list[_Hit]]:
-    hand = _timekeeper(rng)
+def _punk(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
+    play_hand = _timekeeper(rng, hand)
 
     def bar_of(bar: int) -> list[_Hit]:
         kicks = [0, 3, 6, 8, 11, 14] if bar % 2 else [0, 4, 6, 8, 12]
         snares = [(float(s), "snare", 110.0) for s in (2, 6, 10, 14)]
-        return hand(bar) + [(float(s), "kick", 102.0) for s in kicks] + snares
+        return play_hand(bar) + [(float(s), "kick", 102.0) for s in kicks] + snares
 
     return bar_of
 
 
-def _four_on_the_floor(rng: Generator) -> Callable[[int], list[_Hit]]:
+def _four_on_the_floor(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
     back = str(rng.choice(["clap", "snare", "clap", "side_stick"]))
     sixteenths = rng.random() < 0.5
     extra = str(rng.choice(["tambourine", "cowbell", "none", "none"]))
@@ -163,7 +171,7 @@ def _four_on_the_floor(rng: Generator) -> Callable[[int], list[_Hit]]:
     return bar_of
 
 
-def _tom_groove(rng: Generator) -> Callable[[int], list[_Hit]]:
+def _tom_groove(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
     pieces = rng.choice(["low_tom", "low_tom", "mid_tom", "high_tom", "snare"], _STEPS)
     plays = rng.random(_STEPS) < rng.uniform(0.4, 0.9)
     pedal = rng.random() < 0.5
@@ -177,7 +185,7 @@ def _tom_groove(rng: Generator) -> Callable[[int], list[_Hit]]:
     return bar_of
 
 
-def _sparse(rng: Generator) -> Callable[[int], list[_Hit]]:
+def _sparse(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
     """Single hits with air around them, any piece: what rare drums sound like on their own."""
     names = list(ROW_OF_PIECE)
 
@@ -187,7 +195,7 @@ def _sparse(rng: Generator) -> Callable[[int], list[_Hit]]:
     return bar_of
 
 
-def _rolls(rng: Generator) -> Callable[[int], list[_Hit]]:
+def _rolls(rng: Generator, hand: str | None) -> Callable[[int], list[_Hit]]:
     """Snare rolls and cymbal swells between plain beats."""
     piece = str(rng.choice(["snare", "snare", "low_tom", "ride", "closed_hat"]))
 
@@ -198,7 +206,7 @@ def _rolls(rng: Generator) -> Callable[[int], list[_Hit]]:
     return bar_of
 
 
-_STYLES: list[tuple[Callable[[Generator], Callable[[int], list[_Hit]]], tuple[float, float]]] = [
+_STYLES: list[tuple[Callable[[Generator, str | None], Callable[[int], list[_Hit]]], tuple[float, float]]] = [
     (_rock, (70, 190)),
     (_rock, (70, 190)),
     (_rock, (70, 190)),

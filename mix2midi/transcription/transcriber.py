@@ -59,9 +59,9 @@ class Transcriber:
         self._refinement = weights.refinement
 
     @classmethod
-    def load(cls, weights: Path | None = None, device: str = "cpu") -> Transcriber:
+    def load(cls, weights: Path | str | None = None, device: str = "cpu") -> Transcriber:
         """Load weights, the shipped ones by default. Raises `ModelError` where they cannot be used."""
-        return cls(load_weights(weights), device)
+        return cls(load_weights(None if weights is None else Path(weights)), device)
 
     @property
     def rate_hz(self) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from mix2midi.training.company.recipe import Recipe, Source
 
-_HEADER = """# Sources of the company in training
+TITLE = "# Sources of the company in training"
+_HEADER = f"""{TITLE}
 
 Music without drums that the transcriber and the separator were trained on was rendered from these sources, by the
 recipe `mix2midi/configs/company.yaml`. This file is written by

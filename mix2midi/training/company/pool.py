@@ -6,6 +6,7 @@ Each clip is one `.npy` of int16, mono, 44.1 kHz, so that a slice can be read th
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -48,22 +49,25 @@ class Entry:
 
 
 def read_index(pool_dir: Path) -> list[Entry]:
-    """The clips of a pool; an empty list where there is no index yet."""
+    """The clips of a pool; an empty list where there is no index yet. Raises `OptionError` for another's index."""
     path = pool_dir / INDEX_NAME
     if not path.is_file():
         return []
-    with path.open(newline="", encoding="utf-8") as opened:
-        return [
-            Entry(
-                row["file"],
-                row["kind"],
-                float(row["duration_s"]),
-                float(row["tempo_bpm"]),
-                row["sources"],
-                row["licences"],
-            )
-            for row in csv.DictReader(opened)
-        ]
+    try:
+        with path.open(newline="", encoding="utf-8") as opened:
+            return [
+                Entry(
+                    row["file"],
+                    row["kind"],
+                    float(row["duration_s"]),
+                    float(row["tempo_bpm"]),
+                    row["sources"],
+                    row["licences"],
+                )
+                for row in csv.DictReader(opened)
+            ]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise OptionError(f"{path}: is not the index of a pool ({error!r}); choose another folder") from error
 
 
 def write_index(pool_dir: Path, entries: Sequence[Entry]) -> None:
@@ -169,6 +173,8 @@ def render_company(
     if unknown:
         raise OptionError(f"{recipe_path}: kinds {sorted(unknown)} are not known; use {', '.join(KINDS)}")
     wanted_s = SECONDS_PER_MINUTE * (recipe.minutes if minutes is None else minutes)
+    if not 0.0 < wanted_s < math.inf:
+        raise OptionError(f"a pool of {wanted_s / SECONDS_PER_MINUTE:g} minutes cannot be made; give a number above 0")
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         return _fill(recipe, out_dir, seed, wanted_s, workers, on_progress)

@@ -12,7 +12,8 @@ import yaml
 
 from mix2midi.errors import OptionError
 
-FREE_LICENCES = ("CC0", "CC BY", "CC BY-SA", "GPL", "LGPL", "MIT", "BSD", "public domain")
+#: As SPDX or as people spell them: with hyphens or blanks, in capitals or not.
+FREE_LICENCES = ("CC0", "CC BY", "CC BY SA", "GPL", "LGPL", "MIT", "BSD", "PUBLIC DOMAIN")
 #: Words of Creative Commons licences that are not free: non-commercial, no derivatives.
 _RESTRICTIONS = {"NC", "ND", "NONCOMMERCIAL", "NODERIVATIVES", "NODERIVS"}
 SOURCE_KINDS = ("midi", "soundfont", "voice", "speech", "talk", "recording", "stem")
@@ -47,12 +48,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Length of a clip in seconds, minutes in all, weights of the kinds of clips, and the sources."""
+    """Length of a clip in seconds, minutes in all, weights of the kinds of clips, sources, and names of absent ones."""
 
     clip_s: float
     minutes: float
     kinds: dict[str, float]
     sources: tuple[Source, ...]
+    absent: tuple[str, ...] = ()
 
     def of_kind(self, kind: str) -> tuple[Source, ...]:
         """The sources of one kind."""
@@ -72,9 +74,12 @@ def read_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
     Raises
     ------
     OptionError
-        For YAML that cannot be read, a key or kind that is not known, or a licence that is not free. Sources without
-        any file on this machine are left out.
+        For YAML that cannot be read, a key or kind that is not known, a licence that is not free, or a folder that is
+        none. Sources without any file on this machine are left out, and named in `Recipe.absent`.
     """
+    for folder in folders:
+        if not folder.is_dir():
+            raise OptionError(f"{folder}: no such folder to look for sources in; check the name")
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         places = [*folders, path.parent]
@@ -85,15 +90,20 @@ def read_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
         raise OptionError(f"{path}: not a recipe for company ({error!r}); compare configs/company.yaml") from error
     if clip_s < 5 or not any(weight > 0 for weight in kinds.values()):
         raise OptionError(f"{path}: clip_s must be at least 5 and one kind must weigh more than 0")
-    return Recipe(clip_s, minutes, kinds, tuple(source for source in sources if source.files or source.option))
+    present = tuple(source for source in sources if source.files or source.option)
+    absent = tuple(source.name for source in sources if source not in present)
+    return Recipe(clip_s, minutes, kinds, present, absent)
 
 
 def _read_source(entry: dict[str, Any], places: Sequence[Path], recipe: Path) -> Source:
     kind, licence = str(entry["kind"]), str(entry["licence"])
     if kind not in SOURCE_KINDS:
         raise OptionError(f"{recipe}: source kind {kind!r} is not one of {', '.join(SOURCE_KINDS)}")
-    if not licence.startswith(FREE_LICENCES) or _RESTRICTIONS & set(re.findall("[A-Z]+", licence.upper())):
+    spelt = licence.upper().replace("-", " ")
+    if not spelt.startswith(FREE_LICENCES) or _RESTRICTIONS & set(re.findall("[A-Z]+", spelt)):
         raise OptionError(f"{recipe}: licence {licence!r} of {entry['name']} is not free; remove that source")
+    if "/" in str(entry["name"]):  # the index writes NAME/FILE
+        raise OptionError(f"{recipe}: the name of source {entry['name']} has a stroke; give it one without")
     return Source(
         name=str(entry["name"]),
         kind=kind,

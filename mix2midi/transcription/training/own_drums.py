@@ -39,6 +39,8 @@ HELD_OUT_SHARE = 0.25
 #: Songs to judge by, and songs by which the share is chosen.
 HELD_OUT_SEED, CHOICE_SEED = 8_000_001, 8_000_002
 _SONG_S = 20.0
+#: What keeps the time in songs to choose and judge by: hats as often as in music, whatever chance would have drawn.
+_HANDS = ("closed_hat", "ride", "closed_hat", "open_hat", "crash", "closed_hat", "ride", "closed_hat")
 _GENERAL_SHARE = 0.5
 
 
@@ -117,11 +119,11 @@ def split_recordings(recordings: Sequence[Excerpt]) -> tuple[list[Excerpt], list
 
 
 def songs_on_kit(library: KitLibrary, songs: int, seed: int = HELD_OUT_SEED) -> list[Excerpt]:
-    """The kit as it is, without effects, playing parts that training does not draw."""
+    """The kit as it is, without effects, playing parts that training does not draw: styles and time keepers in turn."""
     found = []
     for number in range(songs):
         rng = np.random.default_rng([seed, number])
-        performance = generate_pattern(rng, bars=16)
+        performance = generate_pattern(rng, bars=16, style=number, hand=_HANDS[number % len(_HANDS)])
         hits = cut_hits(performance, _SONG_S, speed=1.0, start_s=0.0)
         hits = hits.where(hits.onset_s >= 0.0)
         audio, heard = render_drums(rng, hits, plain_kit(library), _SONG_S)
