@@ -44,14 +44,13 @@ SWINGS = (50.0, 54.0, 58.0, 62.0, 66.7, 70.0)
 TEMPO_TOLERANCE = 0.04
 
 
-def song_notes(folder: Path, source: str, stems: Path | None) -> tuple[list[DrumNote], float]:
+def song_notes(folder: Path, source: str, separator: str) -> tuple[list[DrumNote], float]:
     """Hits of a song and its length in seconds."""
     if source != "reference":
         from mix2midi.pipeline import Converter
 
-        stem = None if stems is None else stems / f"{folder.name}.wav"
-        converter = Converter(stem_only=source == "drums" or stem is not None, separator="auto")
-        transcription = converter.convert(stem or folder / f"{source}.flac").transcription
+        converter = Converter(stem_only=True) if source == "drums" else Converter(separator=separator)
+        transcription = converter.convert(folder / f"{source}.flac").transcription
         return list(transcription.notes), transcription.duration_s
     notes = read_reference(folder / "subclass.txt").notes
     return list(notes), notes[-1].onset_s + 1.0
@@ -80,13 +79,13 @@ def row(*values: object) -> None:
     print("| " + " | ".join(cells) + " |", flush=True)
 
 
-def measure_songs(data: Path, source: str, stems: Path | None) -> None:
+def measure_songs(data: Path, source: str, separator: str) -> None:
     """Print beat and downbeat F of every song."""
     head(f"song ({source})", "beat F", "downbeat F", "time signature", "tempo", "reference", "tempo events")
     scores = []
     for folder in sorted(path.parent for path in data.glob("mdb-dev/*/beats.txt")):
         table = np.loadtxt(folder / "beats.txt")
-        notes, duration_s = song_notes(folder, source, stems)
+        notes, duration_s = song_notes(folder, source, separator)
         beats = track_beats(notes, duration_s)
         found, bars, events = written_grid(notes, beats, duration_s)
         end_s = table[-1, 0] + 0.2
@@ -224,13 +223,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of mdb-dev and groove.zip")
     parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
-    parser.add_argument("--stems", type=Path)
+    parser.add_argument("--separator", default="auto", help="for --notes mix")
     parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "swing"))
     options = parser.parse_args()
     if not options.data.is_dir():
         parser.error(f"{options.data}: no such folder; name the one of mdb-dev and groove.zip with --data")
     if options.only in (None, "songs"):
-        measure_songs(options.data, options.notes, options.stems)
+        measure_songs(options.data, options.notes, options.separator)
     if options.only != "songs":
         grooves = load_grooves(options.data / "groove.zip", "validation")
         if options.only in (None, "grooves"):

@@ -190,20 +190,35 @@ def test_songs_that_lie_far_apart_do_not_hear_of_each_other(monkeypatch: pytest.
 def test_weights_bring_their_refinement(tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     audio = np.random.default_rng(0).standard_normal(40000).astype(np.float32)
-    save_weights(Weights(tiny_network(), refinement=network(3, strength=0.5)), path)
+    save_weights(Weights(tiny_network(), refinements=(network(3, strength=0.5),)), path)
     plain, whole = Transcriber(Weights(tiny_network())), Transcriber(load_weights(path))
     expected = refine_heat_map(plain.heat_map(audio), network(3, strength=0.5))
     np.testing.assert_array_equal(whole.heat_map(audio).onset, expected.onset)
     assert np.abs(expected.onset.astype(float) - plain.heat_map(audio).onset).max() > 0.1
 
 
+def test_several_refinements_vote(tmp_path: Path) -> None:
+    heat_map = song(groove(4))
+    two = (network(3, strength=0.5), network(4, strength=0.5))
+    save_weights(Weights(tiny_network(), refinements=two), tmp_path / "w.safetensors")
+    vote = load_weights(tmp_path / "w.safetensors").vote
+    assert vote is not None
+    instants = read_instants(heat_map)
+    known = [torch.from_numpy(part) for part in (instants.logits, instants.velocity, instants.loudness)]
+    times_s = torch.from_numpy((instants.frames / heat_map.fps).astype(np.float32))
+    with torch.inference_mode():
+        alone = [member(times_s, *known) for member in two]
+        assert not torch.allclose(alone[0], alone[1], atol=0.1)
+        torch.testing.assert_close(vote(times_s, *known), (alone[0] + alone[1]) / 2)
+    assert Weights(tiny_network()).vote is None
+
+
 def test_refinements_that_cannot_be_rebuilt_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="multiple of heads"):
         RefinementConfig(channels=10, heads=4)
     path = tmp_path / "w.safetensors"
-    broken = Weights(tiny_network(), refinement=network())
-    assert broken.refinement is not None
-    broken.refinement.config = RefinementConfig(channels=32)
+    broken = Weights(tiny_network(), refinements=(network(),))
+    broken.refinements[0].config = RefinementConfig(channels=32)
     save_weights(broken, path)
     with pytest.raises(ModelError, match="do not fit"):
         load_weights(path)
@@ -244,6 +259,10 @@ def test_arranged_songs_are_long_enough_and_sections_return(data: Path) -> None:
         assert part.velocity.min() >= 1 and part.velocity.max() <= 127
 
 
+def have_same_parameters(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+
+
 def test_training_learns_and_is_taken_up_again(data: Path, tmp_path: Path, tiny_weights: Path) -> None:
     recipe = yaml.safe_load((data / "recipe.yaml").read_text())
     slices = {key: value for key, value in recipe["slices"].items() if key in ("views", "company_db")}
@@ -273,20 +292,27 @@ def test_training_learns_and_is_taken_up_again(data: Path, tmp_path: Path, tiny_
     first = load_weights(whole)
     again = load_weights(run(tmp_path / "run"))
     assert {song.name: song.stat().st_mtime_ns for song in (tmp_path / "run" / "songs").iterdir()} == rendered
-    assert first.refinement is not None and again.refinement is not None
-    for one, other in zip(first.refinement.parameters(), again.refinement.parameters(), strict=True):
-        assert torch.equal(one, other), "the same songs and the same seed, the same network"
-    untrained = RefinementNetwork(first.refinement.config)
-    assert not torch.equal(untrained.repetition, first.refinement.repetition)
+    (one,), (other,) = first.refinements, again.refinements
+    assert have_same_parameters(one, other), "the same songs and the same seed, the same network"
+    untrained = RefinementNetwork(one.config)
+    assert not torch.equal(untrained.repetition, one.repetition)
 
     # From that refinement on: with nothing of what is learnt then, it stays what it was.
     settings_of["optimiser"] |= {"goes_on": True, "learnt_share": 0.0, "steps": 10}
     path.write_text(yaml.safe_dump(settings_of))
     gone_on = load_weights(train_from_recipe(path, data, tmp_path / "on", initial_weights=whole))
-    assert gone_on.refinement is not None
-    for one, other in zip(first.refinement.parameters(), gone_on.refinement.parameters(), strict=True):
-        assert torch.equal(one, other)
-    with pytest.raises(ModelError, match="holds no refinement"):
+    assert have_same_parameters(one, gone_on.refinements[0])
+    with pytest.raises(ModelError, match="holds no single refinement"):
+        train_from_recipe(path, data, tmp_path / "none", initial_weights=tiny_weights)
+
+    # Beside it: both vote.
+    settings_of["optimiser"] |= {"goes_on": False, "joins": True, "learnt_share": 1.0}
+    path.write_text(yaml.safe_dump(settings_of))
+    joined = load_weights(train_from_recipe(path, data, tmp_path / "beside", initial_weights=whole))
+    assert have_same_parameters(one, joined.refinements[0])
+    assert not have_same_parameters(one, joined.refinements[1])
+    assert [notes["steps"] for notes in joined.notes["refinements"]] == [40, 10]
+    with pytest.raises(ModelError, match="holds no refinement to join"):
         train_from_recipe(path, data, tmp_path / "none", initial_weights=tiny_weights)
 
 
@@ -301,9 +327,13 @@ def test_recipes_with_mistakes_are_refused(data: Path, tmp_path: Path) -> None:
             train_from_recipe(path, data, tmp_path / "run")
 
 
-def test_shipped_recipe_is_read() -> None:
+def test_shipped_recipes_are_read() -> None:
     from mix2midi.training.recipe import load_settings
     from mix2midi.transcription.training.refinement.recipe import RefinementRecipe
 
-    recipe = load_settings(RefinementRecipe, Path(__file__).parents[1] / "mix2midi" / "configs" / "refinement.yaml")
-    assert recipe.network == RefinementConfig()
+    folder = Path(__file__).parents[1] / "mix2midi" / "configs"
+    first, second = (
+        load_settings(RefinementRecipe, folder / f"{name}.yaml") for name in ("refinement", "refinement_second")
+    )
+    assert first.network == second.network == RefinementConfig()
+    assert second.optimiser.joins and not first.optimiser.joins

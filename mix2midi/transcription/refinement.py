@@ -14,7 +14,7 @@ from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.instants import find_instants, logit, shift_curve
 
 if TYPE_CHECKING:
-    from mix2midi.transcription.refinement_network import RefinementNetwork
+    from mix2midi.transcription.refinement_network import RefinementNetwork, RefinementVote
 
 #: Lowest activation of what may be a hit.
 _LOWEST = 0.05
@@ -64,7 +64,7 @@ def read_instants(heat_map: HeatMap) -> Instants:
     return Instants(frames, logits.astype(np.float32), velocity, _loudness(heat_map, frames))
 
 
-def refine_heat_map(heat_map: HeatMap, network: RefinementNetwork) -> HeatMap:
+def refine_heat_map(heat_map: HeatMap, network: RefinementNetwork | RefinementVote) -> HeatMap:
     """The heat map of a whole song as a refinement network sees it.
 
     Returns

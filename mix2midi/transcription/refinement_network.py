@@ -14,10 +14,10 @@ Based on Self-Attention Mechanisms", Signals 2021.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +107,14 @@ class RefinementNetwork(nn.Module):
         nn.init.zeros_(self.change.bias)
         self.repetition = nn.Parameter(_initial_repetition())
 
-    def forward(self, times_s: Tensor, logits: Tensor, velocity: Tensor, loudness: Tensor) -> Tensor:
+    def forward(
+        self,
+        times_s: Tensor,
+        logits: Tensor,
+        velocity: Tensor,
+        loudness: Tensor,
+        recollection: Recollection | None = None,
+    ) -> Tensor:
         """Refined logits.
 
         Parameters
@@ -117,16 +124,15 @@ class RefinementNetwork(nn.Module):
         logits : Tensor [shape=(instants, rows)]
         velocity, loudness : Tensor [shape=(instants, families)]
             How hard each family seems to be hit there, 0 to 1, and how loud its range is beside the rest of the song.
+        recollection : Recollection, optional
+            What `recollect` makes of times and logits, where it is known already.
 
         Returns
         -------
         Tensor [shape=(instants, rows)]
         """
-        curves = family_curves(logits)
-        song = _Song(times_s, _surroundings(times_s, curves))
-        heard, trust = _recall(song, logits)
-        repeated = trust * (heard - logits)
-        known = torch.cat([logits / 3.0, repeated / 3.0, trust, curves, velocity, loudness], dim=1)
+        song, repeated, trust = recollection or recollect(times_s, logits)
+        known = torch.cat([logits / 3.0, repeated / 3.0, trust, family_curves(logits), velocity, loudness], dim=1)
         x = self.dropout(self.entrance(known))
         for layer in self.layers:
             x = layer(x) if isinstance(layer, _Thought) else layer(x, song)
@@ -142,6 +148,53 @@ class RefinementNetwork(nn.Module):
             before = _initial_repetition().to(network.repetition.device)
             network.repetition.copy_(before.lerp(network.repetition, learnt_share))
         return network
+
+
+class RefinementVote(nn.Module):
+    """Several refinement networks, each trained from its own songs, whose logits are averaged.
+
+    Where one has learnt what holds for its songs alone, the others disagree. Lakshminarayanan et al., "Simple and
+    Scalable Predictive Uncertainty Estimation using Deep Ensembles", NeurIPS 2017.
+
+    Parameters
+    ----------
+    members : sequence of RefinementNetwork
+        At least one.
+    """
+
+    def __init__(self, members: Sequence[RefinementNetwork]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, times_s: Tensor, logits: Tensor, velocity: Tensor, loudness: Tensor) -> Tensor:
+        """See `RefinementNetwork.forward`; what needs no training is done once for all."""
+        shared = recollect(times_s, logits)
+        votes = [member(times_s, logits, velocity, loudness, shared) for member in self.members]
+        return torch.stack(votes).mean(dim=0)
+
+
+class Recollection(NamedTuple):
+    """What can be said of the instants of a song before anything is learnt.
+
+    Attributes
+    ----------
+    song : _Song
+    repeated : Tensor [shape=(instants, rows)]
+        How far alike instants would move the logits.
+    trust : Tensor [shape=(instants, 1)]
+        How much there is to compare with, 0 to 1.
+    """
+
+    song: _Song
+    repeated: Tensor
+    trust: Tensor
+
+
+def recollect(times_s: Tensor, logits: Tensor) -> Recollection:
+    """Compare all instants of a song, see `RefinementNetwork.forward`."""
+    song = _Song(times_s, _surroundings(times_s, family_curves(logits)))
+    heard, trust = _recall(song, logits)
+    return Recollection(song, trust * (heard - logits), trust)
 
 
 def _initial_repetition() -> Tensor:

@@ -56,7 +56,7 @@ class Transcriber:
         self.config: NetworkConfig = weights.network.config
         self.pickings = {view: Picking.from_dict(weights.pickings.get(view, {})) for view in VIEWS}
         self._painter = StreamPainter(fuse_norms(weights.network).to(device), device, chunk_s, window_s)
-        self._refinement = weights.refinement
+        self._refinement = weights.vote
 
     @classmethod
     def load(cls, weights: Path | str | None = None, device: str = "cpu") -> Transcriber:

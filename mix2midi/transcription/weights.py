@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from mix2midi.transcription.network import DrumNetwork
-    from mix2midi.transcription.refinement_network import RefinementNetwork
+    from mix2midi.transcription.refinement_network import RefinementNetwork, RefinementVote
 
 #: Weights that come with the package.
 SHIPPED_WEIGHTS = Path(__file__).parent / "weights" / "drums.safetensors"
-_FORMAT = "mix2midi-transcriber-2"
-#: Tensors of the refinement network, which not all weights have, begin with this.
+_FORMAT = "mix2midi-transcriber-3"
+#: Tensors of the refinement networks, which not all weights have, begin with this and their number.
 _REFINEMENT = "refinement."
 
 
@@ -36,14 +36,21 @@ class Weights:
         there; a view that is not named has the defaults.
     notes : dict
         Where they come from: recipe, date, steps, scores. For people only.
-    refinement : RefinementNetwork, optional
-        In evaluation mode, on the CPU; goes over the heat maps that `network` paints.
+    refinements : tuple of RefinementNetwork
+        In evaluation mode, on the CPU; they go over the heat maps that `network` paints, and vote. May be empty.
     """
 
     network: DrumNetwork
     pickings: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
-    refinement: RefinementNetwork | None = None
+    refinements: tuple[RefinementNetwork, ...] = ()
+
+    @property
+    def vote(self) -> RefinementVote | None:
+        """All refinements as one; None without any."""
+        from mix2midi.transcription.refinement_network import RefinementVote
+
+        return RefinementVote(self.refinements).eval() if self.refinements else None
 
 
 def save_weights(weights: Weights, path: Path) -> None:
@@ -54,11 +61,13 @@ def save_weights(weights: Weights, path: Path) -> None:
     OutputError
         The file cannot be written.
     """
-    settings = {"config": weights.network.config.to_dict(), "pickings": weights.pickings, "notes": weights.notes}
+    settings: dict[str, Any] = {"pickings": weights.pickings, "notes": weights.notes}
+    settings["config"] = weights.network.config.to_dict()
     state = weights.network.state_dict()
-    if weights.refinement is not None:
-        settings["refinement"] = weights.refinement.config.to_dict()
-        state = {**state, **{_REFINEMENT + key: value for key, value in weights.refinement.state_dict().items()}}
+    if weights.refinements:
+        settings["refinements"] = [network.config.to_dict() for network in weights.refinements]
+        for number, network in enumerate(weights.refinements):
+            state = {**state, **{_prefix(number) + key: value for key, value in network.state_dict().items()}}
     write_weights(path, _FORMAT, state, settings)
 
 
@@ -82,10 +91,11 @@ def load_weights(path: Path | None = None) -> Weights:
     try:
         network = DrumNetwork(NetworkConfig.from_dict(settings["config"]))
         network.load_state_dict({key: value for key, value in state.items() if not key.startswith(_REFINEMENT)})
-        refinement = _rebuild_refinement(settings.get("refinement"), state)
+        configs = settings.get("refinements", [])
+        refinements = tuple(_rebuild_refinement(config, _prefix(i), state) for i, config in enumerate(configs))
         for picking in settings["pickings"].values():
             Picking.from_dict(picking)
-        return Weights(network.eval(), settings["pickings"], settings["notes"], refinement)
+        return Weights(network.eval(), settings["pickings"], settings["notes"], refinements)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except OptionError as error:
@@ -95,13 +105,15 @@ def load_weights(path: Path | None = None) -> Weights:
         raise ModelError(f"{path}: weights do not fit the network they describe ({reason})") from error
 
 
-def _rebuild_refinement(config: dict[str, Any] | None, state: dict[str, Tensor]) -> RefinementNetwork | None:
-    """The network that the settings describe, if they describe one."""
+def _prefix(number: int) -> str:
+    return f"{_REFINEMENT}{number}."
+
+
+def _rebuild_refinement(config: dict[str, Any], prefix: str, state: dict[str, Tensor]) -> RefinementNetwork:
+    """The network that the settings describe."""
     from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork
 
-    if config is None:
-        return None
     network = RefinementNetwork(RefinementConfig(**config))
-    own = {key.removeprefix(_REFINEMENT): value for key, value in state.items() if key.startswith(_REFINEMENT)}
+    own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     network.load_state_dict(own)
     return network.eval()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mix2midi.errors import OptionError
 from mix2midi.training.recipe import LearningRecipe, TrainingRecipe, check_shares
 from mix2midi.transcription.refinement_network import RefinementConfig
 from mix2midi.transcription.training.recipe import SliceRecipe
@@ -39,7 +40,9 @@ class RefinementOptimiserRecipe(LearningRecipe):
         What was learnt counts for this much in the result, and what the network began as for the rest, 0 to 1: songs
         are rendered, and not all that holds for them holds for records.
     goes_on : bool
-        Begin as the refinement that the weights bring along, and not as repetitions alone.
+        Begin as the one refinement that the weights bring along, and not as repetitions alone.
+    joins : bool
+        In the result those that the weights bring along vote beside it, see `refinement_network.RefinementVote`.
     """
 
     batch_size: int = 4
@@ -54,10 +57,13 @@ class RefinementOptimiserRecipe(LearningRecipe):
     damage_share: float = 0.7
     learnt_share: float = 1.0
     goes_on: bool = False
+    joins: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_shares(self, "damage_share", "learnt_share")
+        if self.goes_on and self.joins:
+            raise OptionError("optimiser: what goes on from a refinement cannot join it as well")
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class SongRenderer:
         plain = Recipe(seed=recipe.seed, data=recipe.data, network=heard_by.network.config.to_dict(), slices=slices)
         make_renderer = validation_renderer if is_validation else training_renderer
         self._recipe, self._renderer = recipe, make_renderer(plain, data_folder)
-        self._transcriber = Transcriber(replace(heard_by, refinement=None))
+        self._transcriber = Transcriber(replace(heard_by, refinements=()))
 
     def render(self, number: int) -> SongExample:
         """Song `number`, always the same one."""

@@ -103,9 +103,12 @@ class RefinementTrainer(Learner[RefinementNetwork]):
     def __init__(self, recipe: RefinementRecipe, folder: Path, weights: Path, team: Team) -> None:
         torch.manual_seed(recipe.seed)
         self._weights, options = load_weights(weights), recipe.optimiser
-        self._start = self._weights.refinement if options.goes_on else None
+        brought = self._weights.refinements
+        self._start = brought[0] if options.goes_on and len(brought) == 1 else None
         if options.goes_on and (self._start is None or self._start.config != recipe.network):
-            raise ModelError(f"{weights}: holds no refinement of the recipe's network to go on from")
+            raise ModelError(f"{weights}: holds no single refinement of the recipe's network to go on from")
+        if options.joins and not brought:
+            raise ModelError(f"{weights}: holds no refinement to join")
         network = RefinementNetwork(recipe.network)
         if self._start is not None:
             network.load_state_dict(self._start.state_dict())
@@ -158,9 +161,10 @@ class RefinementTrainer(Learner[RefinementNetwork]):
             learnt = self.average.tempered(share).to("cpu")
         else:
             learnt = blend_networks(self._start, self.average, share)
-        weights = replace(
-            self._weights,
-            refinement=learnt,
-            notes={**self._weights.notes, "refinement": notes},
-        )
+        refinements, told = [learnt], [notes]
+        if self.recipe.optimiser.joins:
+            refinements = [*self._weights.refinements, learnt]
+            told = [*self._weights.notes.get("refinements", []), notes]
+        all_notes = {**self._weights.notes, "refinements": told}
+        weights = replace(self._weights, refinements=tuple(refinements), notes=all_notes)
         save_weights(weights, self.folder / "weights.safetensors")
