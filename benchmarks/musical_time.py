@@ -1,8 +1,7 @@
 """Measures beats, bars, tempo, grid and swing: ``python benchmarks/musical_time.py --data ../shared/data``.
 
 Hits come from references (`--notes reference`, the default), so that this measures musical time alone, or from the
-transcriber (`--notes drums` or `--notes mix`), so that it measures the tool. With `--stems FOLDER` the drums of a mix
-are not separated again but read from `SONG.wav` there.
+transcriber (`--notes drums`, or `--notes mix` behind `--separator NAME`), so that it measures the tool.
 
 - Songs: the folders of mdb-dev. Beat and downbeat F (mir_eval, 70 ms, the whole song) of the written MIDI file's grid,
   as pretty_midi reads it.

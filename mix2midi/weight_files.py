@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mix2midi.errors import ModelError
-from mix2midi.files import atomic_write
+from mix2midi.errors import ModelError, OutputError
+from mix2midi.files import atomic_write, check_target
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,6 +39,28 @@ def write_weights(path: Path, form: str, state: Mapping[str, Tensor], settings: 
     # Not save_file, which leaves the file readable by its owner alone.
     with atomic_write(path) as partial:
         partial.write_bytes(save(tensors, metadata=metadata))
+
+
+def check_weights_target(path: Path) -> None:
+    """Find out before hours of work whether weights can be written there; older weights may be replaced, nothing else.
+
+    Raises
+    ------
+    OutputError
+        There is no such folder, or a file that holds no weights of mix2midi.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    check_target(path)
+    if not path.is_file() or not path.stat().st_size:
+        return
+    try:
+        with safe_open(path, framework="pt") as file:
+            form = (file.metadata() or {}).get("format", "")
+    except (SafetensorError, OSError):
+        form = ""
+    if not form.startswith("mix2midi-"):
+        raise OutputError(f"{path}: is there and holds no weights of mix2midi; write elsewhere")
 
 
 def read_weights(path: Path, form: str, remedy: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

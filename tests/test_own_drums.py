@@ -75,7 +75,8 @@ def test_one_shots_are_learnt_and_scored(
     counts = [result.before.families[family].counts[0.05].reference for family in FAMILIES]
     assert counts[FAMILIES.index("kick")] > 20 and counts[FAMILIES.index("toms")] == 0
     assert counts == [result.after.families[family].counts[0.05].reference for family in FAMILIES]
-    assert [line["step"] for line in lines] == [1, 2, 3]
+    found, *steps = lines
+    assert found == {"instruments": 4} and [line["step"] for line in steps] == [1, 2, 3]
     assert len(result.lines()) == 3 + len(FAMILIES)
     old, new = load_weights(tiny_weights), load_weights(output)
     assert new.network.config == old.network.config and new.pickings == old.pickings
@@ -206,6 +207,14 @@ def recording(duration_s: float = 12.0) -> Excerpt:
         hit, start = one_shot((60, 200)[index % 2]), round(time_s * RATE_HZ)
         audio[start : start + len(hit)] += hit[: len(audio) - start]
     return Excerpt(audio, Hits(onset_s, np.arange(len(onset_s)) % 2, np.full(len(onset_s), 100.0)))
+
+
+def test_a_file_that_holds_no_weights_is_not_replaced(one_shots: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    for mine, content in (("notes.md", b"mine"), ("song.safetensors", b"\x08\0\0\0\0\0\0\0{}      ")):
+        (tmp_path / mine).write_bytes(content)
+        with pytest.raises(OutputError, match="holds no weights of mix2midi"):
+            learn_own_drums(one_shots, tmp_path / mine, tmp_path / "none", weights=tiny_weights)
+        assert (tmp_path / mine).read_bytes() == content
 
 
 def test_what_is_judged_by_is_never_learnt() -> None:

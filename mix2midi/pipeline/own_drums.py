@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,12 @@ import numpy as np
 from mix2midi.audio import AUDIO_SUFFIXES, find_audio, read_audio
 from mix2midi.drums import FAMILIES, piece_of_note
 from mix2midi.errors import OptionError
-from mix2midi.files import check_target
 from mix2midi.pipeline.references import read_reference, reference_of, strange_notes
 from mix2midi.scores import Scores, pool_scores, score_notes
 from mix2midi.transcription.peaks import pick_notes
 from mix2midi.transcription.transcriber import Transcriber
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
+from mix2midi.weight_files import check_weights_target
 
 if TYPE_CHECKING:
     from mix2midi.training.kits import KitLibrary
@@ -41,11 +41,12 @@ _NOTHING_LEARNT = "the weights were kept: they hear these drums better than what
 
 @dataclass(frozen=True)
 class OwnDrums:
-    """What to learn from, what to judge by, and what to choose by: nothing where recordings are too short for that."""
+    """What to learn from, what to judge by, what to choose by (nothing beside recordings), and what of it to tell."""
 
     sources: Sequence[SliceSource]
     held_out: Sequence[Excerpt]
     choice: Sequence[Excerpt] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def learn_own_drums(
     device : str
         A device that torch knows.
     report : callable
-        Gets the step and its losses now and then.
+        Gets what was found to learn from, then the step and its losses now and then.
 
     Raises
     ------
@@ -122,7 +123,7 @@ def learn_own_drums(
     from mix2midi.transcription.training.own_drums import NEW_SHARE, share_weights, tune_to
     from mix2midi.transcription.training.recipe import load_recipe
 
-    check_target(output)
+    check_weights_target(output)
     loaded = load_weights(weights)
     recipe = replace(load_recipe(recipe_path), network=loaded.network.config.to_dict())
     if steps is not None:
@@ -130,6 +131,7 @@ def learn_own_drums(
     with tempfile.TemporaryDirectory(prefix="mix2midi-") as folder:
         performances = _performances(data_folder)
         drums = _read_drums(source, recipe, performances, Path(folder))
+        report(dict(drums.told))
         before = score_excerpts(loaded, drums.held_out, device)
         general = _general(recipe, data_folder, performances)
         tuned = tune_to(loaded, recipe, drums.sources, general, Path(folder), device, report)
@@ -169,10 +171,16 @@ def _read_drums(source: Path, recipe: Recipe, performances: list[Performance], f
     if recordings:
         learnt, held_out = split_recordings(recordings)
         network = recipe.network_config()
-        return OwnDrums([RecordedSlices(learnt, network, recipe.slices.frames, recipe.seed)], held_out)
+        found = {
+            "tracks with MIDI": len(recordings),
+            "other audio files, left out": len(find_audio([source])) - len(recordings),
+        }
+        return OwnDrums([RecordedSlices(learnt, network, recipe.slices.frames, recipe.seed)], held_out, told=found)
     library = _read_kit(source, folder)
     held_out, choice = songs_on_kit(library, _SONGS), songs_on_kit(library, _SONGS, CHOICE_SEED)
-    return OwnDrums([kit_slices(recipe, library, performances)], held_out, choice)
+    return OwnDrums(
+        [kit_slices(recipe, library, performances)], held_out, choice, {"instruments": len(library.instruments)}
+    )
 
 
 def _read_kit(source: Path, folder: Path) -> KitLibrary:

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
-from mix2midi.files import check_target
 from mix2midi.pipeline.references import find_songs, read_reference
 from mix2midi.scores import Counts, Reference, Scores, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
 from mix2midi.transcription.peaks import VIEWS
 from mix2midi.units import MAX_VELOCITY
+from mix2midi.weight_files import check_weights_target
 
 #: Thresholds that are tried.
 CANDIDATES = tuple(float(value) for value in np.round(np.arange(0.10, 0.98, 0.03), 2))
@@ -90,7 +90,7 @@ def tune(
 
     _check_known("view", views, VIEWS)
     _check_known("family", families, FAMILIES)
-    check_target(output)
+    check_weights_target(output)
     loaded = load_weights(weights)
     transcriber = Transcriber(loaded, device)
     paint: Callable[[AudioSource], HeatMap] = transcriber.heat_map_of

@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mix2midi.errors import Mix2MidiError, ModelError, OptionError
-from mix2midi.files import check_target
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
+from mix2midi.weight_files import check_weights_target
 
 _ROUNDING = 1e-6
 
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="+", metavar="WEIGHTS=SHARE", help="shares add up to 1")
     options = parser.parse_args(arguments)
     try:
-        check_target(options.output)
+        check_weights_target(options.output)
         save_weights(mean_weights([_read(part) for part in options.parts]), options.output)
     except Mix2MidiError as error:
         print(f"mix2midi: {error}", file=sys.stderr)
