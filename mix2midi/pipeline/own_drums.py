@@ -14,7 +14,8 @@ from mix2midi.audio import AUDIO_SUFFIXES, find_audio, read_audio
 from mix2midi.drums import FAMILIES, piece_of_note
 from mix2midi.errors import OptionError
 from mix2midi.pipeline.references import read_reference, reference_of, strange_notes
-from mix2midi.scores import Scores, pool_scores, score_notes
+from mix2midi.pipeline.tune import TuningSet, choose_thresholds, scores_of
+from mix2midi.scores import Reference, Scores, pool_scores, score_notes
 from mix2midi.transcription.peaks import pick_notes
 from mix2midi.transcription.transcriber import Transcriber
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
@@ -33,10 +34,12 @@ _SONGS = 8
 #: Shares of the tuned weights that are tried on other songs of the kit: where the drums are heard well already, tuning
 #: can do harm.
 _SHARES = (0.0, 0.25, 0.5)
+#: Thresholds move by no more than this: a kit without a room and a band around it is easier to hear than a song.
+_FURTHEST = 0.12
 #: Shorter recordings cannot be parted into one piece to learn from and one to judge by.
 _MIN_RECORDING_S = 8.0
 _PRIVATE = "for the owner's use"
-_NOTHING_LEARNT = "the weights were kept: they hear these drums better than what was learnt"
+_NOTHING_LEARNT = "the network was kept, which hears these drums better than what it learnt; thresholds suit them"
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,9 @@ def learn_own_drums(
 ) -> TuningResult:
     """Tune weights to the drums of one kit, and score them before and after.
 
-    How far the result goes from the old weights to the tuned ones is chosen on songs of the kit that are neither learnt
-    from nor judged by; after tuning to recordings it is half the way.
+    How far the result goes from the old weights to the tuned ones, and the thresholds for drums alone, are chosen on
+    songs of the kit that are neither learnt from nor judged by. After tuning to recordings it is half the way, and
+    thresholds stay.
 
     Parameters
     ----------
@@ -135,18 +139,34 @@ def learn_own_drums(
         before = score_excerpts(loaded, drums.held_out, device)
         general = _general(recipe, data_folder, performances)
         tuned = tune_to(loaded, recipe, drums.sources, general, Path(folder), device, report)
-    share = _choose_share(loaded, tuned, drums.choice, device) if drums.choice else NEW_SHARE
-    result = share_weights(loaded, tuned, share)
+    if drums.choice:
+        share, result = choose_share(loaded, tuned, drums.choice, device)
+    else:
+        share, result = NEW_SHARE, share_weights(loaded, tuned, NEW_SHARE)
     save_weights(result, output)
     return TuningResult(before, score_excerpts(result, drums.held_out, device), share)
 
 
-def _choose_share(old: Weights, tuned: Weights, songs: Sequence[Excerpt], device: str) -> float:
-    """The share of tuned weights that hears songs best, the smallest of equal ones."""
+def choose_share(old: Weights, tuned: Weights, songs: Sequence[Excerpt], device: str) -> tuple[float, Weights]:
+    """The share of tuned weights that hears songs best, the smallest of equal ones, and these weights."""
     from mix2midi.transcription.training.own_drums import share_weights
 
-    scores = [score_excerpts(share_weights(old, tuned, share), songs, device).f_measure() for share in _SHARES]
-    return _SHARES[int(np.argmax(np.nan_to_num(scores)))]
+    suited = [suit_thresholds(share_weights(old, tuned, share), songs, device) for share in _SHARES]
+    best = int(np.argmax(np.nan_to_num([score for _, score in suited])))
+    return _SHARES[best], suited[best][0]
+
+
+def suit_thresholds(weights: Weights, songs: Sequence[Excerpt], device: str) -> tuple[Weights, float]:
+    """Weights with those thresholds for drums alone that suit songs, near what they were, and their F at 50 ms.
+
+    A network that is tuned to a kit is as sure of other drums as it was, and surer or less sure of the kit's.
+    """
+    transcriber = Transcriber(weights, device)
+    heard = TuningSet([transcriber.heat_map(song.audio) for song in songs], [Reference(song.notes) for song in songs])
+    picking = transcriber.pickings["clean"]
+    picking = choose_thresholds([heard], picking, furthest=_FURTHEST)
+    suited = replace(weights, pickings={**weights.pickings, "clean": picking.to_dict()})
+    return suited, scores_of(heard, picking).f_measure()
 
 
 def score_excerpts(weights: Weights, excerpts: Sequence[Excerpt], device: str = "cpu") -> Scores:

@@ -139,7 +139,10 @@ def tuning_set(paint: Callable[[AudioSource], HeatMap], folder: Path, input_name
 
 
 def choose_thresholds(
-    sets: Sequence[TuningSet], picking: Picking | None = None, families: Sequence[str] = FAMILIES
+    sets: Sequence[TuningSet],
+    picking: Picking | None = None,
+    families: Sequence[str] = FAMILIES,
+    furthest: float = 1.0,
 ) -> Picking:
     """Thresholds with the best mean over the sets of the F pooled over these families (50 ms).
 
@@ -155,6 +158,8 @@ def choose_thresholds(
         Everything but the families' thresholds is kept from here.
     families : sequence of str
         Whose thresholds are chosen. Rare drums are better chosen on songs that have enough of them.
+    furthest : float
+        Thresholds move by no more than this.
 
     Raises
     ------
@@ -163,13 +168,16 @@ def choose_thresholds(
     """
     _check_known("family", families, FAMILIES)
     picking = picking or Picking()
-    counts = {candidate: [_family_counts(entry, picking, candidate) for entry in sets] for candidate in CANDIDATES}
-    played = [family for family in families if any(part[family].reference for part in counts[CANDIDATES[0]])]
-    chosen = dict.fromkeys(played, CANDIDATES[len(CANDIDATES) // 2])
+    old = picking.thresholds
+    near = {family: [value for value in CANDIDATES if abs(value - old[family]) <= furthest] for family in families}
+    tried_at_all = sorted({value for values in near.values() for value in values})
+    counts = {value: [_family_counts(entry, picking, value) for entry in sets] for value in tried_at_all}
+    played = [family for family in families if any(part[family].reference for part in counts[tried_at_all[0]])]
+    chosen = {family: near[family][len(near[family]) // 2] for family in played}
     for _ in range(_ROUNDS):
         before = dict(chosen)
         for family in played:
-            nearest_first = sorted(CANDIDATES, key=lambda value: abs(value - picking.thresholds[family]))
+            nearest_first = sorted(near[family], key=lambda value: abs(value - old[family]))
             tried = [_mean_f(counts, {**chosen, family: candidate}) for candidate in nearest_first]
             chosen[family] = nearest_first[int(np.argmax(tried))]
         if chosen == before:
@@ -250,6 +258,6 @@ def _family_counts(entry: TuningSet, picking: Picking, threshold: float) -> dict
 
 def _mean_f(counts: Mapping[float, Sequence[Mapping[str, Counts]]], thresholds: Mapping[str, float]) -> float:
     """Over the sets; one that has none of these drums, and for which none are heard, is without fault."""
-    sets = range(len(counts[CANDIDATES[0]]))
+    sets = range(len(next(iter(counts.values()))))
     pooled = [sum((counts[thresholds[family]][index][family] for family in thresholds), Counts()) for index in sets]
     return float(np.mean([part.f_measure if part.reference or part.estimate else 1.0 for part in pooled]))
