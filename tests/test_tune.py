@@ -80,6 +80,18 @@ def test_of_equal_thresholds_the_nearest_to_the_old_one_is_taken() -> None:
         assert choose_thresholds(clear, stored).thresholds["snare"] == pytest.approx(old)
 
 
+def test_thresholds_go_no_further_than_they_may() -> None:
+    faint = [as_set(song(0.35, 0.2))]
+
+    def chosen(old: float, furthest: float) -> float:
+        stored = Picking(thresholds={**Picking().thresholds, "snare": old})
+        return choose_thresholds(faint, stored, ["snare"], furthest).thresholds["snare"]
+
+    assert chosen(0.5, furthest=1.0) < 0.35
+    assert chosen(0.5, furthest=0.12) == pytest.approx(0.5, abs=0.12)
+    assert chosen(0.999, furthest=0.01) == 0.999, "no candidate is that near"
+
+
 def test_confidence_becomes_the_share_of_right_hits() -> None:
     # Sure hits (0.9) are always right; of the doubtful ones (0.6) every second is.
     songs = [song(0.9, 0.6)] * 5 + [song(0.6, 0.1)] * 5

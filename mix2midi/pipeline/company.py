@@ -32,7 +32,7 @@ def make_company(
     sieve_share : float, optional
         Recordings with drums in more than this share of them, 0 to 1, are taken out of the pool; by default all stay.
     report : callable
-        Gets a line on sources that are not on this machine.
+        Gets a line on sources that are not on this machine, and one on clips that others had to stand in for.
 
     Returns
     -------
@@ -51,6 +51,11 @@ def make_company(
     if absent:
         report(f"without {', '.join(absent)}: none of their files is here; name their folder with --sources")
     entries = render_company(recipe, output, seed, minutes, workers, folders=sources)
+    stood_in = sum(entry.kind == "recording" and not entry.sources for entry in entries)
+    if stood_in:
+        report(
+            f"{stood_in} clips for recordings are synthesisers: no source has passages without drums that are long enough"
+        )
     if sieve_share is None:
         return entries
     from mix2midi.transcription import Transcriber

@@ -169,7 +169,10 @@ def choose_thresholds(
     _check_known("family", families, FAMILIES)
     picking = picking or Picking()
     old = picking.thresholds
-    near = {family: [value for value in CANDIDATES if abs(value - old[family]) <= furthest] for family in families}
+    near = {
+        family: [value for value in CANDIDATES if abs(value - old[family]) <= furthest] or [old[family]]
+        for family in families
+    }
     tried_at_all = sorted({value for values in near.values() for value in values})
     counts = {value: [_family_counts(entry, picking, value) for entry in sets] for value in tried_at_all}
     played = [family for family in families if any(part[family].reference for part in counts[tried_at_all[0]])]
