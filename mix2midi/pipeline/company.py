@@ -53,9 +53,7 @@ def make_company(
     entries = render_company(recipe, output, seed, minutes, workers, folders=sources)
     stood_in = sum(entry.kind == "recording" and not entry.sources for entry in entries)
     if stood_in:
-        report(
-            f"{stood_in} clips for recordings are synthesisers: no source has passages without drums that are long enough"
-        )
+        report(f"{stood_in} clips for recordings are synthesisers: no source has long passages without drums")
     if sieve_share is None:
         return entries
     from mix2midi.transcription import Transcriber
