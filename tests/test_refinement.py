@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.pipeline.training import train_from_recipe
-from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
-from mix2midi.transcription import refinement_network as module
+from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes, recollection, refinement_network
 from mix2midi.transcription.curves import family_curve
+from mix2midi.transcription.recollection import family_curves
 from mix2midi.transcription.refinement import read_instants, refine_heat_map
-from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork, family_curves
+from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork
 from mix2midi.transcription.training.refinement.arrangement import arrange_song
 from mix2midi.transcription.training.refinement.examples import SongExample, damage, make_example
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
@@ -171,14 +171,14 @@ def test_when_a_song_begins_does_not_matter(seed: int, shift_frames: int) -> Non
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     heat_map = song(groove(12))
     whole = refined(heat_map, strength=0.3)
-    monkeypatch.setattr(module, "_KEPT_INSTANTS", 10)
-    monkeypatch.setattr(module, "_GLOBAL_BLOCK", 7)
-    monkeypatch.setattr(module, "_LOCAL_BLOCKS_AT_ONCE", 1)
+    monkeypatch.setattr(recollection, "_KEPT_INSTANTS", 10)
+    monkeypatch.setattr(recollection, "_GLOBAL_BLOCK", 7)
+    monkeypatch.setattr(refinement_network, "_LOCAL_BLOCKS_AT_ONCE", 1)
     np.testing.assert_allclose(refined(heat_map, strength=0.3).onset, whole.onset, atol=1e-3)
 
 
 def test_songs_that_lie_far_apart_do_not_hear_of_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_REACH_S", 5.0)
+    monkeypatch.setattr(recollection, "_REACH_S", 5.0)
     hits = groove(4)
     gap = 10 * BAR
     other = [("low_tom" if key == "snare" else key, frame + gap, height) for key, frame, height in groove(4)]

@@ -136,7 +136,7 @@ def warn_of_strange_notes(songs: Sequence[Song]) -> None:
     from mix2midi.pipeline.references import read_reference, strange_notes
 
     for path in dict.fromkeys(song.reference for song in songs):
-        with contextlib.suppress(Mix2MidiError):  # an unreadable one is among the failures in the end
+        with contextlib.suppress(Mix2MidiError):  # an unreadable one is refused before the work begins
             if strange := strange_notes(read_reference(path)):
                 complain(f"{path}: {strange}")
 

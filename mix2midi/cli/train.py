@@ -99,9 +99,8 @@ def tune_command(
         typer.Option("--view", metavar="NAME", help="What the audio is: clean, separated or mix; all by default."),
     ] = None,
     separator: Annotated[
-        str | None,
-        typer.Option("--separator", metavar="NAME", help="The songs are mixes; hear them through this separator."),
-    ] = None,
+        str, typer.Option("--separator", metavar="NAME", help="The songs are mixes; hear them through this separator.")
+    ] = "none",
     device: options.DeviceName = "auto",
 ) -> None:
     """Choose the thresholds of trained weights on whole songs, and calibrate their confidence and velocities."""

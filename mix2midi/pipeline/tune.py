@@ -19,7 +19,8 @@ from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
 from mix2midi.pipeline.references import find_songs, read_reference
 from mix2midi.scores import Counts, Reference, Scores, pool_scores, score_notes
-from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes
+from mix2midi.separation import NoSeparator
+from mix2midi.transcription import HeatMap, Picking, pick_notes
 from mix2midi.transcription.peaks import VIEWS
 from mix2midi.units import MAX_VELOCITY
 from mix2midi.weight_files import check_weights_target
@@ -50,7 +51,7 @@ def tune(
     families: Sequence[str] = FAMILIES,
     views: Sequence[str] = VIEWS,
     device: str = "cpu",
-    separator: str | None = None,
+    separator: str = NoSeparator.name,
 ) -> dict[str, Picking]:
     """Choose thresholds for weights on songs with references, and write a copy of the weights with them.
 
@@ -69,9 +70,9 @@ def tune(
         What the audio of the songs is: ``"clean"``, ``"separated"`` or ``"mix"``. The thresholds of the others stay.
     device : str
         A device that torch knows.
-    separator : str, optional
-        The songs are mixes, and heard as a song is that goes through this separator, see
-        `mix2midi.pipeline.converter.Converter.heat_map`. By default the transcriber hears them as they are.
+    separator : str
+        Songs are heard as `mix2midi.pipeline.converter.Converter.heat_map` hears them through it; by default as they
+        are.
 
     Returns
     -------
@@ -92,14 +93,11 @@ def tune(
     _check_known("family", families, FAMILIES)
     check_weights_target(output)
     loaded = load_weights(weights)
-    transcriber = Transcriber(loaded, device)
-    paint: Callable[[AudioSource], HeatMap] = transcriber.heat_map_of
-    if separator is not None:
-        paint = Converter(separator=separator, device=device, weights=weights).heat_map
-    sets = [tuning_set(paint, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
+    converter = Converter(separator=separator, device=device, weights=weights)
+    sets = [tuning_set(converter.heat_map, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
     pickings = {}
     for view in views:
-        picking = choose_thresholds(sets, transcriber.pickings[view], families)
+        picking = choose_thresholds(sets, converter.transcriber.pickings[view], families)
         pickings[view] = calibrate_velocity(sets, calibrate_confidence(sets, picking, families))
     chosen = {view: picking.to_dict() for view, picking in pickings.items()}
     save_weights(replace(loaded, pickings={**loaded.pickings, **chosen}), output)

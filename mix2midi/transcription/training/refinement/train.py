@@ -19,7 +19,8 @@ from mix2midi.training.learning import Learner
 from mix2midi.training.recipe import load_settings
 from mix2midi.training.run_folder import claim_run_folder
 from mix2midi.training.team import Team
-from mix2midi.transcription.refinement_network import RefinementNetwork, family_curves
+from mix2midi.transcription.recollection import family_curves
+from mix2midi.transcription.refinement_network import RefinementNetwork
 from mix2midi.transcription.training.refinement.examples import SongExample, damage
 from mix2midi.transcription.training.refinement.recipe import RefinementRecipe
 from mix2midi.transcription.training.refinement.songs import render_songs
