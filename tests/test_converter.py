@@ -219,7 +219,7 @@ def test_progress_rises_to_one_in_each_stage(song: Path, tiny_weights: Path, mon
 
 @pytest.mark.parametrize(
     "settings_",
-    [{"device": "abacus"}, {"stem_only": True, "separator": "htdemucs"}],
+    [{"device": "abacus"}, {"stem_only": True, "separator": "htdemucs"}, {"stem_only": "no"}],
 )
 def test_unknown_settings_are_refused_at_once(settings_: dict[str, object]) -> None:
     with pytest.raises(OptionError):

@@ -59,6 +59,13 @@ class TestFindingSongs:
         assert [(song.name, song.audio.name) for song in songs] == [("Rock", "drums.flac"), ("Punk", "drums.flac")]
         assert find_songs([tmp_path], "mix.flac")[0].audio.name == "mix.flac"
 
+    def test_recordings_that_share_an_annotation_do_not_count_twice(self, tmp_path):
+        drums, mix = write_audio(tmp_path / "drums.flac"), write_audio(tmp_path / "mix.flac")
+        write_text(tmp_path / "class.txt", "0.5 KD\n")
+        with pytest.raises(OptionError, match=r"class\.txt: .*\(drums\.flac, mix\.flac\).* --input drums\.flac"):
+            find_songs([tmp_path])
+        assert len(find_songs([drums, mix])) == 2, "who names both means both"
+
     def test_a_single_file(self, tmp_path):
         audio = write_audio(tmp_path / "song.flac")
         write_midi(tmp_path / "song_reference.mid", [(0.5, 36, 90)])

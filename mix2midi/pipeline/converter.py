@@ -106,6 +106,8 @@ class Converter:
         for name, value in (("separator", separator), ("device", device)):
             if not isinstance(value, str):
                 raise OptionError(f"{name} is {value!r}; give its name, or leave it out")
+        if not isinstance(stem_only, bool):
+            raise OptionError(f"stem_only is {stem_only!r}; give True or False")
         if stem_only and separator not in ("auto", NoSeparator.name):
             raise OptionError(f"--stem-only means that nothing is separated; leave it out, or --separator {separator}")
         self.device = resolve_device(device)

@@ -84,7 +84,7 @@ def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Son
     AudioError
         A path does not exist or holds no such audio.
     OptionError
-        A named input has no reference, or no audio file has one.
+        A named input has no reference, no audio file has one, or a folder has several beside one annotation.
     """
     # A folder may be named twice, or beside one that it lies in; a song that counts twice bends the figures.
     named = (song for path in paths for song in _songs_of(path, input_name))
@@ -95,6 +95,7 @@ def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Son
             f"{places}: no audio with a MIDI file of the same name; "
             "for folders with class.txt name the audio, as in --input drums.flac"
         )
+    _check_one_each([song for song in found if not any(song.audio == path for path in paths)])
     return found
 
 
@@ -183,6 +184,20 @@ def _songs_of(path: Path, input_name: str | None) -> Iterator[Song]:
         elif input_name or path.is_file():
             raise OptionError(
                 f"{audio}: no reference beside it; put {audio.stem}_reference.mid, {audio.stem}.mid or class.txt there"
+            )
+
+
+def _check_one_each(songs: Sequence[Song]) -> None:
+    """Drums, mix and stem beside one annotation are one song; together they would count three times."""
+    by_reference: dict[Path, list[Song]] = {}
+    for song in songs:
+        by_reference.setdefault(song.reference, []).append(song)
+    for reference, group in by_reference.items():
+        if len(group) > 1:
+            names = ", ".join(song.audio.name for song in group)
+            raise OptionError(
+                f"{reference}: is the annotation of several recordings ({names}); say which is meant, as in "
+                f"--input {group[0].audio.name}"
             )
 
 
