@@ -39,7 +39,7 @@ def drawn(hits: list[tuple[str, float, float]], frames: int = 400, velocity: flo
     velocity=st.floats(0.0, 1.0),
 )
 def test_one_hit_comes_back(key: str, frame: float, height: float, velocity: float) -> None:
-    (note,) = pick_notes(drawn([(key, frame, height)], velocity=velocity), Picking(caution={}))
+    (note,) = pick_notes(drawn([(key, frame, height)], velocity=velocity))
     assert note.note == PIECES_BY_KEY[key].note
     assert note.onset_s == pytest.approx(frame * HOP / RATE_HZ, abs=0.0003), "a bump is found between frames"
     assert note.velocity == np.clip(round(velocity * 127), 1, 127)
@@ -84,14 +84,6 @@ def test_peaks_are_those_of_scipy(values: list[int], height: int, distance: int)
     curve = (np.array(values) + 1e-4 * stretch).astype(np.float32)
     expected = signal.find_peaks(np.pad(curve, 1), height=height, distance=distance)[0] - 1
     assert find_peaks(curve, height, distance).tolist() == expected.tolist()
-
-
-def test_ghost_notes_must_be_surer_than_strokes() -> None:
-    doubtful = [("snare", 100.0, 0.6), ("snare", 300.0, 0.95)]
-    assert len(pick_notes(drawn(doubtful, velocity=0.5))) == 2
-    (ghost,) = pick_notes(drawn(doubtful, velocity=0.08))
-    assert ghost.onset_s == pytest.approx(300 * HOP / RATE_HZ, abs=0.001)
-    assert len(pick_notes(drawn(doubtful, velocity=0.08), Picking(caution={}))) == 2
 
 
 def test_doubt_between_cymbals_is_one_cymbal_not_none() -> None:

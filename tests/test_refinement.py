@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.pipeline.training import train_from_recipe
-from mix2midi.transcription import HeatMap, Picking, Transcriber, pick_notes, recollection, refinement_network
+from mix2midi.transcription import HeatMap, Transcriber, pick_notes, recollection, refinement_network
 from mix2midi.transcription.curves import family_curve
 from mix2midi.transcription.recollection import family_curves
 from mix2midi.transcription.refinement import read_instants, refine_heat_map
@@ -84,7 +84,7 @@ def test_family_curves_of_logits_are_those_of_heat_maps() -> None:
 
 
 def count(heat_map: HeatMap, note: int) -> int:
-    return sum(hit.note == note for hit in pick_notes(heat_map, Picking(caution={})))
+    return sum(hit.note == note for hit in pick_notes(heat_map))
 
 
 def test_before_training_a_covered_hit_is_recalled_from_the_other_bars() -> None:
@@ -113,7 +113,7 @@ def test_a_sure_hit_out_of_the_ordinary_stays() -> None:
 def test_onsets_stay_where_they_are() -> None:
     rng = np.random.default_rng(3)
     hits = [(key, frame + rng.uniform(-2, 2), rng.uniform(0.7, 0.95)) for key, frame, _ in groove(12)]
-    plain, again = (pick_notes(heat_map, Picking(caution={})) for heat_map in (song(hits), refined(song(hits))))
+    plain, again = (pick_notes(heat_map) for heat_map in (song(hits), refined(song(hits))))
     assert [note.note for note in plain] == [note.note for note in again]
     moved_s = np.abs([a.onset_s - b.onset_s for a, b in zip(plain, again, strict=True)])
     assert moved_s.max() < 0.0005

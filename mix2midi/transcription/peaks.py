@@ -28,8 +28,6 @@ CURVES = (*FAMILIES, "percussion")
 #: What a transcriber may be given: drums alone, drums that a separator took out of a mix, or a whole mix. What is
 #: sure to be a hit in one is doubtful in another, so each has a picking of its own.
 VIEWS = ("clean", "separated", "mix")
-#: Softer hits are ghost notes.
-SOFT_VELOCITY = 30
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,6 @@ class Picking:
         Lowest activation of a hit for each of `CURVES`, 0 to 1.
     merge_s : mapping of str to float
         Of two peaks nearer than this the higher one stays. Flams and rolls live at 30 to 60 ms, so it stays below.
-    caution : mapping of str to float
-        What the threshold of a curve rises by for the softest hits; from `SOFT_VELOCITY` on it stays. Much of what
-        might be a ghost note is a rattle of the snare wires or a hat in the snare's microphone.
     certainty : mapping of str to sequence of (float, float)
         For each of `CURVES` how often hits of an activation were right, as points of a line: (activation, share), both
         0 to 1 and rising. It makes an activation a confidence; a curve that is not named keeps its activations.
@@ -63,7 +58,6 @@ class Picking:
             "percussion": 0.030,
         }
     )
-    caution: Mapping[str, float] = field(default_factory=lambda: {"snare": 0.45})
     certainty: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
     velocity_scale: float = 1.0
 
@@ -75,9 +69,8 @@ class Picking:
             raise OptionError("picking: thresholds lie between 0 and 1")
         if not self.velocity_scale > 0.0:
             raise OptionError("picking: velocity_scale lies above 0")
-        for name, curves in (("certainty", set(self.certainty)), ("caution", set(self.caution))):
-            if not curves <= set(CURVES):
-                raise OptionError(f"picking: {name} names only {', '.join(CURVES)}")
+        if not set(self.certainty) <= set(CURVES):
+            raise OptionError(f"picking: certainty names only {', '.join(CURVES)}")
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Picking:
@@ -137,10 +130,8 @@ def _pick_curve(heat_map: HeatMap, curve_name: str, groups: list[list[int]], pic
         for frame in find_peaks(curve, threshold, distance):
             onset_s = _refined_onset_s(heat_map, curve, int(frame))
             row = _piece_at(heat_map, rows, int(frame))
-            note = _note(heat_map, row, int(frame), onset_s, _confidence(picking, curve_name, float(curve[frame])))
-            softness = max(0.0, 1.0 - note.velocity / SOFT_VELOCITY)
-            if curve[frame] >= threshold + picking.caution.get(curve_name, 0.0) * softness:
-                notes.append(note)
+            confidence = _confidence(picking, curve_name, float(curve[frame]))
+            notes.append(_note(heat_map, row, int(frame), onset_s, confidence))
     return notes
 
 
