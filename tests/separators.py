@@ -44,18 +44,18 @@ def save_demucs(model: Any, path: Path, **header: str) -> Path:
     return path
 
 
-def save_open_unmix(folder: Path, channels: int = 2, suffix: str = ".safetensors", n_fft: int = 256) -> Path:
+def save_open_unmix(folder: Path, channels: int = 2, suffix: str = ".safetensors") -> Path:
     """A small random network in a folder as open-unmix saves it."""
     import torch
     from openunmix.model import OpenUnmix
 
     torch.manual_seed(0)
-    network = OpenUnmix(nb_bins=n_fft // 2 + 1, nb_channels=channels, hidden_size=8, nb_layers=2, max_bin=100)
-    folder.mkdir(parents=True)
-    settings = {"sample_rate": 8000, "nfft": n_fft, "nhop": n_fft // 4, "nb_channels": channels}
+    network = OpenUnmix(nb_bins=129, nb_channels=channels, hidden_size=8, nb_layers=2, max_bin=100)
+    folder.mkdir()
+    settings = {"sample_rate": 8000, "nfft": 256, "nhop": 64, "nb_channels": channels}
     (folder / "separator.json").write_text(json.dumps(settings))
-    (folder / "drums.json").write_text(json.dumps({"args": {"hidden_size": 8, "nb_channels": channels, "nfft": n_fft}}))
-    state = {**network.state_dict(), "stft.window": torch.ones(n_fft)}  # published files have such extras
+    (folder / "drums.json").write_text(json.dumps({"args": {"hidden_size": 8, "nb_channels": channels, "nfft": 256}}))
+    state = {**network.state_dict(), "stft.window": torch.ones(256)}  # published files have such extras
     if suffix == ".safetensors":
         save_file(state, folder / "drums.safetensors")
     else:

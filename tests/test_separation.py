@@ -239,24 +239,6 @@ def test_golden_open_unmix() -> None:
     np.testing.assert_allclose(stem, golden["drums"], atol=1e-4)
 
 
-def test_a_folder_of_several_open_unmix_is_their_mean(tmp_path: Path) -> None:
-    members = [save_open_unmix(tmp_path / "both" / name, 1, n_fft=n_fft) for name, n_fft in (("a", 256), ("b", 512))]
-    both = load_separator(str(tmp_path / "both"))
-    assert (both.name, both.rate_hz) == ("both", 8000)
-    mix = noise(8000 * 45)  # several segments
-    mean = sum(load_separator(str(member)).separate(mix, 8000) for member in members) / 2
-    np.testing.assert_allclose(both.separate(mix, 8000), mean, atol=0.02 * np.abs(mean).max())
-
-
-def test_several_open_unmix_must_be_of_one_rate(tmp_path: Path) -> None:
-    for name, rate_hz in (("a", 8000), ("b", 16000)):
-        save_open_unmix(tmp_path / "both" / name)
-        settings = tmp_path / "both" / name / "separator.json"
-        settings.write_text(settings.read_text().replace("8000", str(rate_hz)))
-    with pytest.raises(ModelError, match="both: holds networks of several sampling rates"):
-        load_separator(str(tmp_path / "both"))
-
-
 def test_open_unmix_of_all_passing_mask_gives_the_mix(tmp_path: Path) -> None:
     import torch
     from safetensors.torch import load_file

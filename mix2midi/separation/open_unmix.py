@@ -1,4 +1,4 @@
-"""umxhq, umxl and open-unmix models in folders, one or several, through the package openunmix; only the drums of each.
+"""umxhq, umxl and open-unmix models in folders, through the package openunmix; of each only the drums.
 
 The weights are the published ones, one file per target, read with ``weights_only=True`` or as safetensors.
 
@@ -10,9 +10,8 @@ Stöter, Uhlich, Liutkus, Mitsufuji: Open-Unmix - A Reference Implementation for
 from __future__ import annotations
 
 import json
-import math
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
 
 #: Its recurrent layers read a segment forward and backward; beyond this they gain nothing and cost memory.
 _SEGMENT_S, _STRIDE_S = 20.0, 15.0
-#: The file that makes a folder one of open-unmix.
-_SETTINGS = "separator.json"
 #: What open-unmix does where a model does not say.
 _WIENER_ROUNDS = 1
 
@@ -90,9 +87,9 @@ class OpenUnmix:
             nb_channels=spectrogram.channels,
         )
         self._separator.to(device).eval()
-        self.rate_hz, self.hop_length = spectrogram.rate_hz, spectrogram.hop_length
-        self.segment_length = _whole_hops(_SEGMENT_S, self.rate_hz, self.hop_length)
-        self.stride_length = _whole_hops(_STRIDE_S, self.rate_hz, self.hop_length)
+        self.rate_hz = spectrogram.rate_hz
+        self.segment_length = _whole_hops(_SEGMENT_S, spectrogram)
+        self.stride_length = _whole_hops(_STRIDE_S, spectrogram)
 
     def __call__(self, mix: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `SegmentNetwork`."""
@@ -103,33 +100,6 @@ class OpenUnmix:
             stems = self._separator(batch.to(self._device))  # [batch, targets, channels, samples]
             drums: NDArray[np.float32] = stems[:, 0].reshape(mix.shape).cpu().numpy()
         return drums
-
-
-class MeanOfOpenUnmix:
-    """Several open-unmix as one `SegmentNetwork`: the mean of their drums.
-
-    Windows of different lengths err on different sounds, long ones on attacks and short ones on tones, and errors that
-    are not alike cancel out in part.
-
-    Parameters
-    ----------
-    members : sequence of OpenUnmix
-        Of one sampling rate.
-    """
-
-    is_normalised = False
-
-    def __init__(self, members: Sequence[OpenUnmix]) -> None:
-        self._members = members
-        self.rate_hz = members[0].rate_hz
-        hop_length = math.lcm(*(member.hop_length for member in members))
-        self.segment_length = _whole_hops(_SEGMENT_S, self.rate_hz, hop_length)
-        self.stride_length = _whole_hops(_STRIDE_S, self.rate_hz, hop_length)
-
-    def __call__(self, mix: NDArray[np.float32]) -> NDArray[np.float32]:
-        """See `SegmentNetwork`."""
-        drums = sum((member(mix) for member in self._members), start=np.zeros_like(mix))
-        return drums / np.float32(len(self._members))
 
 
 def load_published_open_unmix(name: str, path: Path, device: str) -> NetworkSeparator:
@@ -152,18 +122,17 @@ def load_published_open_unmix(name: str, path: Path, device: str) -> NetworkSepa
     networks = getattr(openunmix, f"{name}_spec")(targets=["drums"], pretrained=False)
     way_out = f"delete it and run `mix2midi models fetch {name}`"
     _fill(networks["drums"], _read_state(path, way_out), path, way_out)
-    with memory_guard(device, f"loading {name}"):
-        return NetworkSeparator(name, OpenUnmix(networks["drums"].eval(), Spectrogram(), device, name))
+    return _separator(name, networks["drums"], Spectrogram(), device)
 
 
 def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -> NetworkSeparator:
-    """Load a model that was trained with open-unmix, or several whose mean is taken.
+    """Load a model that was trained with open-unmix.
 
     Parameters
     ----------
     folder : Path
         With ``separator.json`` (sample_rate, nfft, nhop, nb_channels; niter where it is not 1), ``drums.json`` (args of
-        the training) and ``drums*.safetensors`` or ``drums*.pth``; or with several such folders in it.
+        the training) and ``drums*.safetensors`` or ``drums*.pth``.
     device : str
     name : str, optional
         What the separator is called; by default the folder's name.
@@ -173,20 +142,8 @@ def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -
     ModelError
         If a file is missing, damaged, or does not fit the others.
     """
-    name = name or folder.resolve().name
-    members = sorted(path.parent for path in folder.glob(f"*/{_SETTINGS}"))
-    if (folder / _SETTINGS).is_file() or not members:
-        return NetworkSeparator(name, _load_folder(folder, device, name))
-    networks = [_load_folder(member, device, name) for member in members]
-    if len({network.rate_hz for network in networks}) > 1:
-        raise ModelError(f"{folder}: holds networks of several sampling rates; give each a folder of its own")
-    return NetworkSeparator(name, MeanOfOpenUnmix(networks))
-
-
-def _load_folder(folder: Path, device: str, name: str) -> OpenUnmix:
     network, spectrogram = read_open_unmix_folder(folder)
-    with memory_guard(device, f"loading {name}"):
-        return OpenUnmix(network.eval(), spectrogram, device, name)
+    return _separator(name or folder.resolve().name, network, spectrogram, device)
 
 
 def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
@@ -194,7 +151,7 @@ def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
     from openunmix.model import OpenUnmix as Network
 
     way_out = "name a folder as open-unmix saves it, with separator.json, drums.json and drums.pth"
-    spectrogram = _read_spectrogram(folder / _SETTINGS, way_out)
+    spectrogram = _read_spectrogram(folder / "separator.json", way_out)
     args = _read_json(folder / "drums.json", way_out).get("args", {})
     path = _weights_in(folder, way_out)
     state = _read_state(path, way_out)
@@ -213,9 +170,14 @@ def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
     return network, spectrogram
 
 
-def _whole_hops(duration_s: float, rate_hz: int, hop_length: int) -> int:
+def _separator(name: str, network: Any, spectrogram: Spectrogram, device: str) -> NetworkSeparator:
+    with memory_guard(device, f"loading {name}"):
+        return NetworkSeparator(name, OpenUnmix(network.eval(), spectrogram, device, name))
+
+
+def _whole_hops(duration_s: float, spectrogram: Spectrogram) -> int:
     """Length in samples of a whole number of frames: those of overlapping segments then lie on each other."""
-    return round(duration_s * rate_hz / hop_length) * hop_length
+    return round(duration_s * spectrogram.rate_hz / spectrogram.hop_length) * spectrogram.hop_length
 
 
 def _weights_in(folder: Path, way_out: str) -> Path:
