@@ -9,6 +9,9 @@ transcriber (`--notes drums`, or `--notes mix` behind `--separator NAME`), so th
   moved as a transcriber does. Tempo within 4 %; time signature; hits that `1/16` at full strength puts on the sixteenth
   of the metronome that they are nearest to, and the same once the player's steady lead is taken off.
 - Excerpts (`--only excerpts`): tempo within 4 % of short windows of the same grooves and of the songs' true hits.
+- Pauses (`--only pauses`): grooves of at least `PAUSED_S` without what is played in `PAUSES`, misheard likewise. Beat F
+  (70 ms) over the whole length, pauses included, and the share of the time at which the tempo is that of the metronome
+  within 1 %.
 - Swing: straight grooves bent to a known swing, with 8 ms of scatter. Sixteenths that are heard as eighths of twice
   the tempo are wrong, but for the column that asks for the percentage alone.
 """
@@ -42,6 +45,8 @@ ROW_NOTES = dict(zip(ROWS, (36, 38, 45, 42, 46, 49, 51, 56), strict=True))
 EXCERPTS_S = (3.0, 5.0, 8.0)
 SWINGS = (50.0, 54.0, 58.0, 62.0, 66.7, 70.0)
 TEMPO_TOLERANCE = 0.04
+#: Grooves this long are heard with pauses, which are these parts of them.
+PAUSED_S, PAUSES = 40.0, ((0.0, 0.15), (0.4, 0.6), (0.85, 1.01))
 
 
 def song_notes(folder: Path, source: str, separator: str) -> tuple[list[DrumNote], float]:
@@ -180,6 +185,26 @@ def straight_grooves(grooves: list[Groove], swing: Swing) -> Iterator[Groove]:
             yield groove
 
 
+def measure_pauses(grooves: list[Groove]) -> None:
+    """Print how well the beat goes on where the drums pause."""
+    rng = np.random.default_rng(4)
+    scores = []
+    for groove in grooves:
+        notes, _ = misheard(groove, rng)
+        duration_s = notes[-1].onset_s
+        if groove.beats_per_bar != 4 or duration_s < PAUSED_S:
+            continue
+        share = [note.onset_s / duration_s for note in notes]
+        left = [n for n, at in zip(notes, share, strict=True) if not any(a <= at < b for a, b in PAUSES)]
+        times_s = track_beats(left, duration_s).times_s
+        beat_f = mir_eval.beat.f_measure(np.arange(0, duration_s, 60 / groove.tempo_bpm), times_s)
+        beat_s = np.diff(times_s)
+        right = np.abs(60.0 / beat_s / groove.tempo_bpm - 1.0) < 0.01
+        scores.append((beat_f, float(beat_s[right].sum() / beat_s.sum())))
+    head("pauses", "grooves", "beat F", "share at the right tempo")
+    row("at the start, in the middle, at the end", len(scores), *np.mean(scores, axis=0).tolist())
+
+
 def measure_swing(grooves: list[Groove]) -> None:
     """Print the error of the estimate by swing, on tracked beats."""
     rng = np.random.default_rng(2)
@@ -224,7 +249,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of mdb-dev and groove.zip")
     parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
     parser.add_argument("--separator", default="auto", help="for --notes mix")
-    parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "swing"))
+    parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "pauses", "swing"))
     options = parser.parse_args()
     if not options.data.is_dir():
         parser.error(f"{options.data}: no such folder; name the one of mdb-dev and groove.zip with --data")
@@ -236,6 +261,8 @@ def main() -> None:
             measure_grooves(grooves)
         if options.only in (None, "excerpts"):
             measure_excerpts(grooves)
+        if options.only in (None, "pauses"):
+            measure_pauses(grooves)
         if options.only in (None, "swing"):
             measure_swing(grooves)
 

@@ -32,6 +32,7 @@ from mix2midi.postprocess.metrical_level import (
     tempo_of,
 )
 from mix2midi.postprocess.off_beat import find_long_notes, move_beats
+from mix2midi.postprocess.pauses import keep_time_in_pauses
 
 if TYPE_CHECKING:
     from mix2midi.postprocess.beat_network import BeatNetwork
@@ -119,6 +120,8 @@ def track_beats(
         times_s, position = _decode_level(observations, known, notes)
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
+    if options.downbeat_s is None:  # one in a pause is where the beat is known
+        times_s, position = keep_time_in_pauses(times_s, position, notes)
     times_s = smooth_beats(times_s, notes)
     signature = options.signature or _signature_of(position)
     return _cover(Beats(times_s, position, signature), duration_s)

@@ -1,0 +1,78 @@
+"""Beats in pauses of the drums: they go on at the tempo around them, and nothing else moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mix2midi.notes import DrumNote
+from mix2midi.postprocess import track_beats
+from mix2midi.postprocess.pauses import keep_time_in_pauses
+
+KICK, SNARE, HAT, COWBELL = 36, 38, 42, 56
+
+
+def rock(bpm: float, bars: range, shift_s: float = 0.0) -> list[DrumNote]:
+    """Kick and snare in turn under eighths of the hats, in 4/4."""
+    notes = []
+    for eighth in (8 * bar + step for bar in bars for step in range(8)):
+        time_s = shift_s + eighth * 30.0 / bpm
+        notes.append(DrumNote(time_s, HAT, 80))
+        if eighth % 2 == 0:
+            notes.append(DrumNote(time_s, (KICK, SNARE)[eighth // 2 % 2], 100))
+    return sorted(notes)
+
+
+def tempos(notes: list[DrumNote], duration_s: float) -> np.ndarray:
+    return 60.0 / np.diff(track_beats(notes, duration_s).times_s)
+
+
+@pytest.mark.parametrize("bpm", [84.0, 120.0, 172.0])
+def test_a_song_keeps_its_tempo_before_in_and_after_pauses(bpm: float) -> None:
+    bar_s = 240.0 / bpm
+    notes = rock(bpm, range(10, 26)) + rock(bpm, range(36, 52))
+    np.testing.assert_allclose(tempos(notes, 62 * bar_s), bpm, rtol=0.002)
+    downbeats_s = track_beats(notes, 62 * bar_s).downbeats_s
+    off = np.abs(downbeats_s / bar_s - np.rint(downbeats_s / bar_s))
+    assert off.max() < 0.02, "bars stay where they were before the pause"
+
+
+def test_a_phantom_hit_and_percussion_in_a_pause_change_nothing() -> None:
+    notes = [DrumNote(0.0, SNARE, 88), *rock(140.0, range(12, 30))]
+    end_s = notes[-1].onset_s
+    notes += [DrumNote(end_s + step * 0.37, COWBELL, 80) for step in range(3, 30)]
+    np.testing.assert_allclose(tempos(notes, end_s + 20.0), 140.0, rtol=0.002)
+
+
+def test_another_tempo_after_a_pause_is_left_alone() -> None:
+    first, second = np.arange(40) * 0.5, 19.5 + 20 * 0.55 + np.arange(1, 41) * 0.6
+    silent = 19.5 + np.arange(1, 20) * 0.55
+    times_s = np.concatenate([first, silent, second])
+    position = np.arange(len(times_s)) % 4 + 1
+    notes = [DrumNote(float(time_s), KICK, 100) for time_s in np.concatenate([first, second])]
+    kept_s, kept = keep_time_in_pauses(times_s, position, notes)
+    np.testing.assert_array_equal(kept_s, times_s)
+    np.testing.assert_array_equal(kept, position)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    beats=st.lists(st.booleans(), min_size=3, max_size=120),
+    meter=st.sampled_from([2, 3, 4, 6]),
+    first=st.integers(0, 5),
+    slow=st.floats(0.9, 1.1),
+)
+def test_beats_that_are_played_stay_and_bars_stay_whole(beats: list[bool], meter: int, first: int, slow: float) -> None:
+    step_s = np.where(beats, 0.5, 0.5 * slow)
+    times_s = np.cumsum(step_s)
+    position = (first + np.arange(len(times_s))) % meter + 1
+    notes = [DrumNote(float(time_s), SNARE, 90) for time_s, hit in zip(times_s, beats, strict=True) if hit]
+    kept_s, kept = keep_time_in_pauses(times_s, position, notes)
+    assert np.all(np.diff(kept_s) > 0)
+    assert np.all(np.diff(kept) % meter == 1 % meter)
+    common = np.isin(kept_s, times_s)
+    assert np.array_equal(kept[common], position[np.isin(times_s, kept_s)])
+    if all(beats):
+        np.testing.assert_array_equal(kept_s, times_s)
