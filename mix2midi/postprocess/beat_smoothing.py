@@ -54,10 +54,10 @@ def smooth_beats(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> NDA
         if np.any(np.diff(candidate) <= 0):
             break
         smooth = candidate
-    return _on_click(smooth)
+    return on_whole_tempo(smooth)
 
 
-def _on_click(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
+def on_whole_tempo(times_s: NDArray[np.float64]) -> NDArray[np.float64]:
     """Beats of a click at a whole number of beats per minute where they are hardly elsewhere, else as they are."""
     number = np.arange(len(times_s)) - (len(times_s) - 1) / 2
     fitted_s, middle_s = np.polyfit(number, times_s, 1)

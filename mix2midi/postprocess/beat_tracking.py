@@ -22,6 +22,7 @@ from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
 from mix2midi.postprocess.beat_smoothing import smooth_beats
 from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature
+from mix2midi.postprocess.click import follow_click
 from mix2midi.postprocess.metrical_level import (
     Heard,
     count_onsets,
@@ -120,9 +121,11 @@ def track_beats(
         times_s, position = _decode_level(observations, known, notes)
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
-    if options.downbeat_s is None:  # one in a pause is where the beat is known
+    if options.downbeat_s is None:
         times_s, position = keep_time_in_pauses(times_s, position, notes)
     times_s = smooth_beats(times_s, notes)
+    if options.downbeat_s is None:  # else the bars must stay on it
+        times_s, position = follow_click(times_s, position, notes)
     signature = options.signature or _signature_of(position)
     return _cover(Beats(times_s, position, signature), duration_s)
 

@@ -45,7 +45,7 @@ def keep_time_in_pauses(
     times_s, position
         Beats from the first to the last that is heard; the input where hardly any are.
     """
-    onset_s = _onsets_that_count(notes)
+    onset_s = onsets_that_count(notes)
     is_heard = _is_heard(times_s, onset_s)
     played = _played(times_s, onset_s)
     played = played[is_heard[played]]
@@ -66,7 +66,7 @@ def keep_time_in_pauses(
     return whole_s, (int(position[first]) - 1 + np.arange(len(whole_s))) % count + 1
 
 
-def _onsets_that_count(notes: Sequence[DrumNote]) -> NDArray[np.float64]:
+def onsets_that_count(notes: Sequence[DrumNote]) -> NDArray[np.float64]:
     """Onsets of drums that beats are decoded from; drums together are one."""
     onset_s = np.array([note.onset_s for note in notes if row_of_note(note.note) < len(ROWS) - 1], dtype=np.float64)
     return onset_s[np.diff(onset_s, prepend=-np.inf) > SAME_ONSET_S]
