@@ -43,6 +43,15 @@ def test_a_slip_becomes_one_tempo_with_the_bars_of_the_longer_part(by: float) ->
     np.testing.assert_array_equal(mended, positions(len(mended_s), first=3))
 
 
+def test_bars_begin_on_a_downbeat_that_is_known() -> None:
+    times_s, notes = slipped(200, at=130, by=2.0), played(np.arange(200) * BEAT_S)
+    mended_s, mended = follow_click(times_s, positions(200), notes, downbeat_s=150 * BEAT_S + 0.01)
+    np.testing.assert_allclose(np.diff(mended_s), BEAT_S, atol=1e-9)
+    assert mended[150] == 1 and mended[0] == 3
+    kept_s, _ = follow_click(times_s, positions(200), notes, downbeat_s=150.5 * BEAT_S)
+    np.testing.assert_array_equal(kept_s, times_s)
+
+
 def test_a_player_who_drifts_is_left_alone() -> None:
     rng = np.random.default_rng(4)
     steps_s = BEAT_S * (1.0 + 0.01 * np.cumsum(rng.normal(0.0, 0.2, 240)).clip(-3, 3))

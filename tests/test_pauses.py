@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess import track_beats
+from mix2midi.postprocess import BeatOptions, track_beats
 from mix2midi.postprocess.pauses import keep_time_in_pauses
 
 KICK, SNARE, HAT, COWBELL = 36, 38, 42, 56
@@ -37,6 +37,15 @@ def test_a_song_keeps_its_tempo_before_in_and_after_pauses(bpm: float) -> None:
     downbeats_s = track_beats(notes, 62 * bar_s).downbeats_s
     off = np.abs(downbeats_s / bar_s - np.rint(downbeats_s / bar_s))
     assert off.max() < 0.02, "bars stay where they were before the pause"
+
+
+@pytest.mark.parametrize("bar", [4, 12, 30, 55])
+def test_a_downbeat_that_is_known_is_one_and_the_tempo_stays(bar: int) -> None:
+    bar_s, known_s = 2.0, 2.0 * bar + 1.0  # on the third beat: bars are to be shifted by half
+    notes = rock(120.0, range(10, 26)) + rock(120.0, range(36, 52))
+    beats = track_beats(notes, 62 * bar_s, BeatOptions(downbeat_s=known_s))
+    assert np.abs(beats.downbeats_s - known_s).min() < 0.03
+    np.testing.assert_allclose(60.0 / np.diff(beats.times_s), 120.0, rtol=0.01)
 
 
 def test_a_phantom_hit_and_percussion_in_a_pause_change_nothing() -> None:

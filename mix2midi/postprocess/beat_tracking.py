@@ -121,11 +121,9 @@ def track_beats(
         times_s, position = _decode_level(observations, known, notes)
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
-    if options.downbeat_s is None:
-        times_s, position = keep_time_in_pauses(times_s, position, notes)
+    times_s, position = keep_time_in_pauses(times_s, position, notes, options.downbeat_s)
     times_s = smooth_beats(times_s, notes)
-    if options.downbeat_s is None:  # else the bars must stay on it
-        times_s, position = follow_click(times_s, position, notes)
+    times_s, position = follow_click(times_s, position, notes, options.downbeat_s)
     signature = options.signature or _signature_of(position)
     return _cover(Beats(times_s, position, signature), duration_s)
 

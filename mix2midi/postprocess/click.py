@@ -28,7 +28,10 @@ ROUNDS = 4
 
 
 def follow_click(
-    times_s: NDArray[np.float64], position: NDArray[np.int64], notes: Sequence[DrumNote]
+    times_s: NDArray[np.float64],
+    position: NDArray[np.int64],
+    notes: Sequence[DrumNote],
+    downbeat_s: float | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Beats of the click that a song was played to, if it was and the beats leave it; else the beats as they are.
 
@@ -38,11 +41,13 @@ def follow_click(
         Smoothed beats, rising, and their positions in the bar.
     notes : sequence of DrumNote
         In order of onset.
+    downbeat_s : float, optional
+        Where somebody knows a downbeat. One that is not on the click says that there is none.
 
     Returns
     -------
     times_s, position
-        Bars begin where most of the beats on the click have them.
+        Bars begin on the downbeat that is known, or where most of the beats on the click have them.
     """
     line = _line_of_longest_stretch(times_s)
     if line is None:
@@ -59,8 +64,14 @@ def follow_click(
     numbers = np.arange(int(number[0]), int(number[-1]) + 1, dtype=np.int64)
     count = int(position.max())
     votes = np.bincount((position[is_on] - number[is_on].astype(np.int64)) % count, minlength=count)
+    first = int(votes.argmax())
+    if downbeat_s is not None:
+        known = (downbeat_s - start_s) / beat_s
+        if abs(known - round(known)) >= ON_LINE:
+            return times_s, position
+        first = 1 - round(known)
     click_s = on_whole_tempo(np.asarray(start_s + beat_s * numbers, dtype=np.float64))
-    return click_s, (numbers + int(votes.argmax()) - 1) % count + 1
+    return click_s, (numbers + first - 1) % count + 1
 
 
 def _line_of_longest_stretch(times_s: NDArray[np.float64]) -> tuple[float, float] | None:

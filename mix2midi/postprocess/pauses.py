@@ -29,7 +29,10 @@ LEAST_HEARD = 8
 
 
 def keep_time_in_pauses(
-    times_s: NDArray[np.float64], position: NDArray[np.int64], notes: Sequence[DrumNote]
+    times_s: NDArray[np.float64],
+    position: NDArray[np.int64],
+    notes: Sequence[DrumNote],
+    downbeat_s: float | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Lay even beats into pauses, and leave out those before the drums enter and after they end.
 
@@ -39,6 +42,8 @@ def keep_time_in_pauses(
         Beats as decoded, rising, and their positions in the bar.
     notes : sequence of DrumNote
         In order of onset.
+    downbeat_s : float, optional
+        Where somebody knows a downbeat: that beat counts as played.
 
     Returns
     -------
@@ -51,6 +56,8 @@ def keep_time_in_pauses(
     played = played[is_heard[played]]
     if len(played) < LEAST_HEARD:
         return times_s, position
+    if downbeat_s is not None:
+        played = np.union1d(played, np.argmin(np.abs(times_s - downbeat_s)))
     count, end = int(position.max()), len(times_s) - 1
     first = int(played[0]) if played[0] > REACH_BEATS else 0
     last = int(played[-1]) if played[-1] < end - REACH_BEATS else end
