@@ -56,6 +56,8 @@ def follow_click(
     for _ in range(ROUNDS):  # what a short stretch leaves open, the beats further away decide
         number = np.rint((times_s - start_s) / beat_s)
         is_on = np.abs((times_s - start_s) / beat_s - number) < ON_LINE
+        if is_on.mean() < LEAST_ON_LINE / 2.0:  # nor will it be better with another line
+            return times_s, position
         beat_s, start_s = np.polyfit(number[is_on], times_s[is_on], 1)
     if is_on.all() and np.all(np.diff(number) == 1):
         return times_s, position
