@@ -74,7 +74,7 @@ def keep_time_in_pauses(
 
 
 def onsets_that_count(notes: Sequence[DrumNote]) -> NDArray[np.float64]:
-    """Onsets of drums that beats are decoded from; drums together are one."""
+    """Onsets of the drums, drums together as one; without percussion, which is heard wrongly where drums are silent."""
     onset_s = np.array([note.onset_s for note in notes if row_of_note(note.note) < len(ROWS) - 1], dtype=np.float64)
     return onset_s[np.diff(onset_s, prepend=-np.inf) > SAME_ONSET_S]
 
