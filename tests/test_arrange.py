@@ -128,6 +128,23 @@ def test_a_constant_tempo_says_nothing_about_where_the_song_has_its_beats():
     assert arrange([], 3.0, project).beats.tempo_bpm == pytest.approx(150.0), "but where there is nothing to hear"
 
 
+def test_a_downbeat_before_the_drums_enter_begins_a_bar():
+    notes = rock(120.0, bars=16, first_s=20.3)
+    arranged = arrange(notes, 54.0, ArrangeOptions(beats=BeatOptions(downbeat_s=4.3)))
+    assert np.abs(arranged.beats.downbeats_s - 4.3).min() < 0.01
+    assert np.abs(arranged.beats.downbeats_s - 20.3).min() < 0.01
+
+
+def test_only_a_downbeat_that_bends_the_beats_is_said_to():
+    heard = arrange(rock(), 19.0).beats.downbeats_s[2]
+    project = ArrangeOptions(tempo="constant", beats=BeatOptions(tempo_bpm=150.0, downbeat_s=float(heard)))
+    assert arrange(rock(), 19.0, project).bent_s < 0.005
+    off = replace(project, beats=replace(project.beats, downbeat_s=float(heard) + 0.2))
+    assert arrange(rock(), 19.0, off).bent_s > 0.02
+    too_few = [DrumNote(1.0, KICK, 100), DrumNote(2.0, SNARE, 100)]
+    assert arrange(too_few, 4.0, ArrangeOptions(beats=BeatOptions(downbeat_s=1.1))).bent_s == 0.0
+
+
 def test_no_notes_get_an_even_grid():
     arranged = arrange([], 3.0, ArrangeOptions(quantize=QuantizeOptions()))
     assert arranged.notes == []

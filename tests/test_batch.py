@@ -124,6 +124,16 @@ def test_saved_stems_are_no_songs(tmp_path: Path) -> None:
     assert list(planned([tmp_path / "a.drums.wav"])) == [str(tmp_path / "a.drums.wav")], "unless one is named"
 
 
+def test_a_folder_of_nothing_but_saved_stems_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.drums.wav").write_bytes(b"RIFF" + PROGRAM.encode())
+    jobs, failures = plan_jobs([tmp_path])
+    assert not jobs
+    stems = tmp_path / "*.drums.wav"
+    assert [failure.message for failure in failures] == [
+        f"{tmp_path}: holds nothing but stems that mix2midi saved; name the files, as in {stems}"
+    ]
+
+
 def test_no_result_replaces_a_song(tmp_path: Path) -> None:
     a, stem = touch(tmp_path, "a.wav", "a.drums.wav")
     with pytest.raises(OptionError, match=r"a\.drums\.wav: is a song to convert and would be replaced"):

@@ -105,6 +105,20 @@ def test_every_time_signature_can_be_asked_for(signature):
     assert set(beats.position) == set(range(1, beats.signature.numerator + 1))
 
 
+@pytest.mark.parametrize("eighths", [5, 7, 9])
+@pytest.mark.parametrize("eighth_bpm", [175.0, 210.0, 250.0])
+def test_eighths_that_are_asked_for_are_counted_and_no_quarters(eighths, eighth_bpm):
+    bars, eighth_s = 24, 60.0 / eighth_bpm
+    hits = [(bars_before * eighths + step, HAT, 80) for bars_before in range(bars) for step in range(eighths)]
+    hits += [(bar * eighths, KICK, 110) for bar in range(bars)]
+    hits += [(bar * eighths + step, SNARE, 100) for bar in range(bars) for step in range(3, eighths, 3)]
+    notes = sorted(DrumNote(eighth * eighth_s, note, velocity) for eighth, note, velocity in hits)
+    signature = TimeSignature(eighths, 8)
+    beats = track_beats(notes, notes[-1].onset_s + 1.0, BeatOptions(signature=signature))
+    assert beats.tempo_bpm == pytest.approx(eighth_bpm / 2, rel=0.01), "quarters a minute"
+    assert np.diff(beats.downbeats_s) == pytest.approx(eighths * eighth_s, rel=0.05)
+
+
 @pytest.mark.parametrize("times_s", [[], [3.0], [1.0, 1.01, 2.0]])
 def test_too_few_hits_give_an_even_grid_and_say_so(times_s):
     beats = track_beats([DrumNote(time_s, SNARE, 90) for time_s in times_s], 10.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -221,6 +222,7 @@ def test_failures_come_last_and_set_the_exit_code(tmp_path: Path, stem_options: 
     assert not missing(bare, ["mix2midi: ", tmp_path / "bare", "no audio"])
     assert "2 converted, 0 skipped, 2 failed" in result.stdout
     assert f"{tmp_path / 'album' / 'b.mp3'}: failed" in result.stdout
+    assert re.search(r"a\.mid  \d+ notes, \d+\.\d BPM, \d/\d", result.stdout)
 
 
 def test_done_songs_are_left_out(tmp_path: Path, stem_options: list[str]) -> None:

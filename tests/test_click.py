@@ -11,7 +11,7 @@ from mix2midi.notes import DrumNote
 from mix2midi.postprocess.click import follow_click
 
 BEAT_S = 0.4
-KICK, SNARE, HAT = 36, 38, 42
+KICK, SNARE, HAT, COWBELL = 36, 38, 42, 56
 
 
 def played(beat_s: np.ndarray) -> list[DrumNote]:
@@ -41,6 +41,13 @@ def test_a_slip_becomes_one_tempo_with_the_bars_of_the_longer_part(by: float) ->
     np.testing.assert_allclose(mended_s, np.arange(len(mended_s)) * BEAT_S, atol=0.002)
     assert abs(len(mended_s) - 200 - by) <= 0.5
     np.testing.assert_array_equal(mended, positions(len(mended_s), first=3))
+
+
+def test_percussion_alone_is_no_click_and_no_trouble() -> None:
+    times_s = slipped(200, at=130, by=0.5)
+    notes = [DrumNote(float(time_s), COWBELL, 80) for time_s in times_s]
+    kept_s, _ = follow_click(times_s, positions(200), notes)
+    np.testing.assert_array_equal(kept_s, times_s)
 
 
 def test_bars_begin_on_a_downbeat_that_is_known() -> None:

@@ -192,6 +192,13 @@ def test_a_roll_faster_than_the_grid_keeps_all_its_hits():
     assert len({note.onset_s for note in moved}) == 25
 
 
+@given(onset_s=st.floats(1e-6, 0.06))
+def test_a_hit_that_goes_to_the_start_is_not_before_it(onset_s):
+    beats = Beats(0.5 * np.arange(8), np.arange(8) % 4 + 1)
+    (note,) = quantize([DrumNote(onset_s, KICK, 90)], beats, QuantizeOptions("1/16")).notes
+    assert note.onset_s >= 0.0
+
+
 def test_a_song_that_starts_early_has_no_negative_times():
     moved = quantize([DrumNote(0.0, SNARE, 40), DrumNote(0.03, SNARE, 100)], steady(), QuantizeOptions("1/16")).notes
     assert moved[0].onset_s >= 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import soundfile
 
 from mix2midi.audio import AudioArray
 from mix2midi.pipeline import Converter, Outputs
-from tests.songs import RATE_HZ, QuietSeparator, files_in, hits, use_separator
+from tests.songs import RATE_HZ, QuietSeparator, files_in, hits, use_separator, write_song
 
 
 @pytest.fixture
@@ -46,6 +48,18 @@ def test_saved_stem_is_the_separators(song: Path, tiny_weights: Path, monkeypatc
     np.testing.assert_allclose(stem, 0.5 * mix, atol=1e-6)
     assert rate_hz == RATE_HZ
     assert [note.note for note in conversion.transcription.notes] == [note.note for note in without.transcription.notes]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all names are text")
+def test_a_stem_lies_in_a_folder_whose_name_is_no_text(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_separator(monkeypatch, QuietSeparator())
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    song = write_song(tmp_path / "song.wav").rename(folder / "song.wav")
+    Converter(weights=tiny_weights, device="cpu").convert(song, Outputs.beside(folder / "song.mid", ["stem"]))
+    assert files_in(folder) == ["song.drums.wav", "song.mid", "song.wav"]
 
 
 def test_stem_louder_than_full_scale_is_not_clipped(

@@ -13,10 +13,10 @@ import pytest
 from mix2midi.errors import OptionError
 from mix2midi.notes import Beat, DrumNote, Transcription
 from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
-from mix2midi.pipeline.references import Song, find_songs, read_true_beats
+from mix2midi.pipeline.references import Song, find_songs, read_reference, read_true_beats
 from mix2midi.pipeline.score_tables import score_tables
 from mix2midi.pipeline.time_scores import score_time
-from mix2midi.postprocess import Beats, TempoMap, read_midi_beats, tempo_map_from_beats, write_midi
+from mix2midi.postprocess import Beats, TempoMap, arrange, read_midi_beats, tempo_map_from_beats, write_midi
 from tests.songs import write_song
 
 NOTES = [DrumNote(k * 0.25, 38, 90) for k in range(40)]
@@ -91,6 +91,18 @@ def test_beats_of_a_midi_file_are_those_it_was_written_with(tmp_path):
     assert (read.position[nearest] == beats.position[:-1]).all()
 
 
+@pytest.mark.parametrize("first_s", [0.0, 0.2, 0.5, 1.0, 1.7])
+def test_a_file_of_ours_scores_perfectly_against_itself(tmp_path, first_s):
+    notes = [DrumNote(first_s + 0.5 * beat, 36 if beat % 2 == 0 else 38, 90) for beat in range(33)]
+    arranged = arrange(notes, 18.0)
+    write_midi(Transcription(arranged.notes, 18.0), tmp_path / "song.mid", tempo_map=arranged.tempo_map)
+    read = read_midi_beats(tmp_path / "song.mid")
+    assert read is not None
+    scores = score_time(read, notes, replace(found(arranged.beats), notes=notes))
+    assert scores is not None
+    assert (scores.beat_f, scores.downbeat_f) == (1.0, 1.0)
+
+
 def test_a_midi_file_whose_notes_do_not_follow_its_grid_says_nothing(tmp_path):
     rng = np.random.default_rng(3)
     notes = sorted(DrumNote(float(t), 36, 90) for t in rng.uniform(0, 60, 200))
@@ -118,11 +130,20 @@ def test_beats_beside_annotations(mdb_song):
     assert read_true_beats(other_take) is None
 
 
-@pytest.mark.parametrize("text", ["0.5 one\n", "0.5\n", "half 1\n"])
+@pytest.mark.parametrize("text", ["0.5 one\n", "0.5\n", "half 1\n", "nan 1\n", "0.5 1\n1.5 2\n1.0 3\n2.0 1\n"])
 def test_damaged_beats_are_named(mdb_song, text):
     mdb_song.audio.with_name("beats.txt").write_text(text)
     with pytest.raises(OptionError, match=r"beats\.txt"):
         read_true_beats(mdb_song)
+
+
+def test_annotations_are_found_whatever_the_case_of_their_names(mdb_song):
+    for name in ("class.txt", "beats.txt"):
+        path = mdb_song.audio.with_name(name)
+        path.rename(path.with_name(name.capitalize()))
+    song = find_songs([mdb_song.audio])[0]
+    assert read_true_beats(song) is not None
+    assert [note.note for note in read_reference(song.reference).notes] == [36, 38]
 
 
 def test_evaluation_reports_time(mdb_song, tmp_path):

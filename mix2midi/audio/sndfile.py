@@ -42,7 +42,7 @@ def probe_sndfile(path: Path) -> AudioFormat | None:
         if not file.read(4).startswith(_MAGIC):
             return None
     try:
-        with soundfile.SoundFile(_name_of(path)) as file:
+        with soundfile.SoundFile(name_for_soundfile(path)) as file:
             if _is_cut_off(file):
                 raise truncated_error(path)
             if file.frames > _MAX_FRAMES:
@@ -61,7 +61,7 @@ def decode_sndfile(path: Path) -> Iterator[NDArray[np.float32]]:
         If the file is damaged or shorter than its header says.
     """
     n_samples = 0
-    with soundfile.SoundFile(_name_of(path)) as file:
+    with soundfile.SoundFile(name_for_soundfile(path)) as file:
         while True:
             try:
                 chunk = file.read(CHUNK_LENGTH, dtype="float32", always_2d=True)
@@ -75,7 +75,7 @@ def decode_sndfile(path: Path) -> Iterator[NDArray[np.float32]]:
             raise truncated_error(path)
 
 
-def _name_of(path: Path) -> Path | bytes:
+def name_for_soundfile(path: Path) -> Path | bytes:
     """A path as soundfile takes it: of names whose bytes are no text, which Linux allows, it takes the bytes alone."""
     return path if os.name == "nt" else os.fsencode(path)
 

@@ -197,6 +197,10 @@ def _find_songs(inputs: Sequence[Path]) -> tuple[list[_Found], list[Failure]]:
             failures.append(Failure(path, error))
             continue
         is_folder = path.is_dir()
+        if is_folder and not any(map(_is_song, songs)):
+            files = path / f"*{EXTRA_SUFFIXES['stem']}"
+            note(AudioError(f"{path}: holds nothing but stems that mix2midi saved; name the files, as in {files}"))
+            continue
         # A link in a folder is the song only where the file that it leads to is not there as well.
         for song in sorted(filter(_is_song, songs), key=Path.is_symlink) if is_folder else songs:
             folder = path if is_folder else path.parent

@@ -327,7 +327,7 @@ def _remarks_on_time(arranged: Arranged, midi: MidiOptions) -> Iterator[str]:
 
 def _has_bars_on_lines(arranged: Arranged) -> bool:
     """Whether the bars of the song lie on bar lines of a file with one tempo."""
-    bar_s = arranged.tempo_map.seconds(arranged.beats.signature.numerator * arranged.beats.signature.beat_quarters)
+    bar_s = arranged.tempo_map.seconds(arranged.beats.signature.bar_quarters)
     bars = arranged.beats.downbeats_s / bar_s
     return bool(np.all(np.abs(bars - np.rint(bars)) * bar_s < DOWNBEAT_TOLERANCE_S / 2))
 

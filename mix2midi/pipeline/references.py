@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -108,8 +109,12 @@ def reference_of(audio: Path) -> Path | None:
     named = [audio.with_name(audio.stem + "_reference" + suffix) for suffix in _MIDI_SUFFIXES]
     same_name = [audio.with_suffix(suffix) for suffix in _MIDI_SUFFIXES]
     annotations = [audio.with_name(name) for name in ("subclass.txt", "class.txt")]
-    candidates = named + (same_name if audio.stem == _PLUSPLUS else annotations + same_name)
-    there = {file.name.lower(): file for file in sorted(audio.parent.iterdir()) if file.is_file()}
+    return _first_there(named + (same_name if audio.stem == _PLUSPLUS else annotations + same_name))
+
+
+def _first_there(candidates: Sequence[Path]) -> Path | None:
+    """The first of some files of one folder that exists, whatever the case of its name."""
+    there = {file.name.lower(): file for file in sorted(candidates[0].parent.iterdir()) if file.is_file()}
     found = (candidate if candidate.is_file() else there.get(candidate.name.lower()) for candidate in candidates)
     return next((file for file in found if file is not None), None)
 
@@ -124,9 +129,10 @@ def read_reference(path: Path) -> Reference:
     """
     if path.suffix.lower() in _MIDI_SUFFIXES:
         return Reference([DrumNote(*hit) for hit in read_midi_notes(path)])
-    if path.name == "class.txt":
+    name = path.name.lower()  # as `reference_of` finds it
+    if name == "class.txt":
         return Reference(_labelled_notes(path, CLASS_NOTES), knows_pieces=False, knows_velocities=False)
-    if path.name == "subclass.txt":
+    if name == "subclass.txt":
         return Reference(_labelled_notes(path, SUBCLASS_NOTES), knows_velocities=False)
     raise OptionError(f"{path}: not a reference; give a MIDI file, or class.txt or subclass.txt of MDB Drums")
 
@@ -159,8 +165,8 @@ def read_true_beats(song: Song) -> Beats | None:
     """
     if song.reference.suffix.lower() in _MIDI_SUFFIXES:
         return read_midi_beats(song.reference)
-    path = song.audio.with_name("beats.txt")
-    return _read_beats(path) if path.is_file() else None
+    path = _first_there([song.audio.with_name("beats.txt")])
+    return _read_beats(path) if path is not None else None
 
 
 def _read_beats(path: Path) -> Beats | None:
@@ -171,8 +177,11 @@ def _read_beats(path: Path) -> Beats | None:
         raise OptionError(f"{path}: positions in the bar are whole numbers ({error}); correct it") from error
     if len(position) < 2 or not (position == 1).any():
         return None
+    times_s = np.array([time_s for time_s, _ in beats])
+    if (np.diff(times_s) <= 0.0).any():
+        raise OptionError(f"{path}: its times do not rise from line to line; put the beats in order")
     signature = TimeSignature(int(position.max()), 8 if position.max() == 6 else 4)
-    return Beats(np.array([time_s for time_s, _ in beats]), position, signature)
+    return Beats(times_s, position, signature)
 
 
 def _songs_of(path: Path, input_name: str | None) -> Iterator[Song]:
@@ -216,9 +225,13 @@ def _read_labels(path: Path) -> list[tuple[float, str]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
         fields = [line.split() for line in lines if line.strip()]
-        return [(float(time_s), label) for time_s, label in fields]
+        labels = [(float(time_s), label) for time_s, label in fields]
     except (OSError, ValueError) as error:
         raise OptionError(f"{path}: not lines of a time in seconds and a label ({error}); correct it") from error
+    strange = [time_s for time_s, _ in labels if not isfinite(time_s)]
+    if strange:
+        raise OptionError(f"{path}: {strange[0]} is no time in seconds; correct it")
+    return labels
 
 
 def _labelled_notes(path: Path, notes: dict[str, int | None]) -> list[DrumNote]:

@@ -39,8 +39,9 @@ def song_line(outcome: Outcome) -> str:
     if isinstance(outcome, Skipped):
         return f"{outcome.song}: skipped, {_targets(outcome.files)} is there"
     transcription = outcome.transcription
-    count = len(transcription.notes)
-    return f"{outcome.song} -> {_targets(outcome.files)}  {count} notes, {transcription.elapsed_s:.1f} s"
+    heard = f"{len(transcription.notes)} notes, {transcription.tempo_bpm:.1f} BPM, {transcription.time_signature}"
+    guess = " (a guess)" if outcome.arranged.beats.reason else ""
+    return f"{outcome.song} -> {_targets(outcome.files)}  {heard}{guess}, {transcription.elapsed_s:.1f} s"
 
 
 def batch_lines(outcomes: Sequence[Outcome]) -> Iterator[str]:

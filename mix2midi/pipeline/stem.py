@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.audio.blocks import mix_down
+from mix2midi.audio.sndfile import name_for_soundfile
 from mix2midi.errors import OutputError
 from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.separation import NoSeparator, Separator
@@ -87,7 +88,8 @@ def _write_stem(
     container = "WAV" if n_bytes < _MAX_WAV_BYTES else "RF64"
     blocks = separator.separate_stream(source, on_progress)
     try:
-        with soundfile.SoundFile(path, "w", separator.rate_hz, channels, "FLOAT", format=container) as file:
+        name = name_for_soundfile(path)
+        with soundfile.SoundFile(name, "w", separator.rate_hz, channels, "FLOAT", format=container) as file:
             file.comment = PROGRAM
             for block in blocks:
                 _write_block(file, block if channels == 2 else mix_down(block), named)

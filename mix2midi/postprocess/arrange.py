@@ -159,25 +159,34 @@ def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOption
         The shipped weights of the beat network are damaged.
     """
     options = options or ArrangeOptions()
-    grid = lay_grid(_song_beats(notes, duration_s, options), first_onset_s=notes[0].onset_s if notes else 0.0)
+    beats = _song_beats(notes, duration_s, options)
+    grid = lay_grid(beats, first_onset_s=_first_known_s(notes, options.beats))
     quantized = quantize(notes, grid.beats, options.quantize) if options.quantize is not None else None
     placed = quantized.notes if quantized is not None else list(notes)
     # A constant tempo that the user gave is written to the letter.
     tempo_map = grid.tempo_map if options.tempo == "map" else grid.constant_map(options.beats.tempo_bpm)
     tempo_bpm = tempo_map.tempo_bpm if len(tempo_map.tempos) == 1 else grid.tempo_bpm
-    bent_s = _bent_s(grid.beats, notes, duration_s, options.beats)
+    bent_s = _bent_s(grid.beats, notes, duration_s, options)
     return Arranged(options.velocity.apply(placed), grid.beats, tempo_map, tempo_bpm, quantized, bent_s)
 
 
-def _bent_s(beats: Beats, notes: Sequence[DrumNote], duration_s: float, options: BeatOptions) -> float:
-    if options.downbeat_s is None or not notes:
+def _first_known_s(notes: Sequence[DrumNote], options: BeatOptions) -> float:
+    """Where the first beat may be known: at the first hit, or at a downbeat that was given before it."""
+    first_onset_s = notes[0].onset_s if notes else 0.0
+    return first_onset_s if options.downbeat_s is None else min(first_onset_s, options.downbeat_s)
+
+
+def _bent_s(beats: Beats, notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions) -> float:
+    downbeat_s = options.beats.downbeat_s
+    if downbeat_s is None or not notes:
         return 0.0
-    heard_s = track_beats(notes, duration_s, replace(options, downbeat_s=None)).times_s
+    heard = _song_beats(notes, duration_s, replace(options, beats=replace(options.beats, downbeat_s=None)))
     counted_s = beats.times_s[beats.times_s >= notes[0].onset_s]
+    if heard.reason or not len(counted_s):  # a guess is nothing to lie beside
+        return 0.0
     # Further off beats find back to what is heard, and say nothing.
-    nearest = np.argsort(np.abs(counted_s - options.downbeat_s))[:_BEATS_AROUND]
-    counted_s = counted_s[nearest]
-    return float(np.median(np.abs(counted_s[:, None] - heard_s).min(axis=1))) if len(counted_s) else 0.0
+    nearest = np.argsort(np.abs(counted_s - downbeat_s))[:_BEATS_AROUND]
+    return float(np.median(np.abs(counted_s[nearest, None] - heard.times_s).min(axis=1)))
 
 
 def _song_beats(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions) -> Beats:

@@ -178,7 +178,7 @@ def _decode_level(
     if options.tempo_bpm is not None or len(times_s) < MIN_BEATS:
         return times_s, position
     tempo_bpm = tempo_of(times_s)
-    if position.max() != 6:
+    if position.max() != 6 and not _counts_eighths(options):  # levels are those of quarters
         heard = Heard.of(notes, observations[0, PADDING:-PADDING])
         tempo_bpm *= likely_level(times_s, position, heard, (MIN_BEAT_BPM, MAX_BEAT_BPM))
     if tempo_bpm == tempo_of(times_s) and not is_misheard_in_part(times_s):
@@ -277,6 +277,8 @@ def _decoder_settings(options: BeatOptions, meters: tuple[int, ...]) -> dict[str
         beat_quarters = options.signature.beat_quarters
         settings |= {"beats_per_bar": (options.signature.numerator,), "meter_prior": None}
         settings["max_bpm"] = MAX_BEAT_BPM / min(1.0, float(beat_quarters)) ** 0.5
+        if _counts_eighths(options):
+            settings["min_bpm"] = MIN_EIGHTH_BPM
     if options.tempo_bpm is not None:
         tempo_bpm = options.tempo_bpm / float(beat_quarters)
         settings["min_bpm"] = tempo_bpm * (1.0 - GIVEN_TEMPO_RANGE)
@@ -285,6 +287,11 @@ def _decoder_settings(options: BeatOptions, meters: tuple[int, ...]) -> dict[str
             # A tempo in quarters says nothing about eighths: look for meters that count quarters.
             settings["beats_per_bar"] = tuple(beats for beats in meters if beats != 6)
     return settings
+
+
+def _counts_eighths(options: BeatOptions) -> bool:
+    """Whether the beats that are asked for are eighths, or shorter."""
+    return options.signature is not None and options.signature.beat_quarters < 1
 
 
 def _signature_of(position: NDArray[np.int64]) -> TimeSignature:

@@ -50,6 +50,11 @@ class TimeSignature:
         """Length of a counted beat in quarter notes."""
         return Fraction(4, self.denominator)
 
+    @property
+    def bar_quarters(self) -> Fraction:
+        """Length of a bar in quarter notes."""
+        return self.numerator * self.beat_quarters
+
 
 @dataclass(frozen=True)
 class Beats:

@@ -92,6 +92,8 @@ def _line_of_longest_stretch(times_s: NDArray[np.float64]) -> tuple[float, float
 
 
 def _are_on_sixteenths(onset_s: NDArray[np.float64], beat_s: float, start_s: float) -> bool:
+    if not len(onset_s):  # a song of nothing but percussion
+        return False
     sixteenth = (onset_s - start_s) / beat_s * 4.0
     is_on = np.abs(sixteenth - np.rint(sixteenth)) < ON_SIXTEENTH
     window = (sixteenth // (4 * WINDOW_BEATS)).astype(np.int64)

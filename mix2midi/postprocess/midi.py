@@ -285,21 +285,30 @@ def read_midi_beats(path: Path | str) -> Beats | None:
 
 
 def _beats_until(last: int, signatures: dict[int, mido.MetaMessage], clock: TickClock) -> Beats:
-    """Beats to one beyond a tick. The signature that lasts longest counts, so that a pick-up bar does not."""
+    """Beats to one beyond a tick. The signature that lasts longest counts, and short bars before it lead up to it."""
     given = {0: mido.MetaMessage("time_signature", numerator=4, denominator=4)} | signatures
     changes = sorted(given)
+    stretches: list[tuple[TimeSignature, range]] = []
     lengths: dict[TimeSignature, int] = {}
-    times_s, positions = [], []
     for start, end in zip(changes, [*changes[1:], None], strict=True):
         signature = TimeSignature(given[start].numerator, given[start].denominator)
         step = max(1, clock.tick_of_quarter(signature.beat_quarters))
         beyond = last + step + 1
-        stop = beyond if end is None else min(end, beyond)
-        lengths[signature] = lengths.get(signature, 0) + max(0, stop - start)
-        for number, tick in enumerate(range(start, stop, step)):
-            times_s.append(clock.seconds(tick))
-            positions.append(number % signature.numerator + 1)
+        ticks = range(start, beyond if end is None else min(end, beyond), step)
+        stretches.append((signature, ticks))
+        lengths[signature] = lengths.get(signature, 0) + len(ticks) * step
     longest = max(lengths, key=lambda signature: lengths[signature])
+    times_s, positions = [], []
+    is_before = True
+    for signature, ticks in stretches:
+        is_before &= signature != longest
+        is_short = is_before and signature.bar_quarters < longest.bar_quarters
+        if is_short and signature.beat_quarters < longest.beat_quarters:
+            continue  # less than a beat
+        first = longest.numerator - len(ticks) if is_short else 0  # a pick-up ends with the bar
+        count = longest.numerator if is_short else signature.numerator
+        times_s += [clock.seconds(tick) for tick in ticks]
+        positions += [(first + number) % count + 1 for number in range(len(ticks))]
     return Beats(np.array(times_s), np.array(positions), longest)
 
 

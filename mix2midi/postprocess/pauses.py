@@ -43,7 +43,7 @@ def keep_time_in_pauses(
     notes : sequence of DrumNote
         In order of onset.
     downbeat_s : float, optional
-        Where somebody knows a downbeat: that beat counts as played.
+        Where somebody knows a downbeat: that beat counts as played, and in a pause it lies right there.
 
     Returns
     -------
@@ -56,16 +56,22 @@ def keep_time_in_pauses(
     played = played[is_heard[played]]
     if len(played) < LEAST_HEARD:
         return times_s, position
+    known = None
     if downbeat_s is not None:
-        played = np.union1d(played, np.argmin(np.abs(times_s - downbeat_s)))
+        nearest = int(np.argmin(np.abs(times_s - downbeat_s)))
+        played = np.union1d(played, nearest)
+        if not is_heard[nearest]:
+            known = nearest
+            times_s = times_s.copy()
+            times_s[known] = downbeat_s
     count, end = int(position.max()), len(times_s) - 1
-    first = int(played[0]) if played[0] > REACH_BEATS else 0
+    first = int(played[0]) if played[0] > REACH_BEATS or played[0] == known else 0
     last = int(played[-1]) if played[-1] < end - REACH_BEATS else end
     kept_s, start = [], first
     for before, after in zip(played[:-1], played[1:], strict=True):
         if is_heard[before:after].all():
             continue
-        beats = _beats_of_pause(times_s, int(before), int(after), count)
+        beats = _beats_of_pause(times_s, int(before), int(after), count, known)
         if beats:
             kept_s += [times_s[start:before], np.linspace(times_s[before], times_s[after], beats, endpoint=False)]
             start = int(after)
@@ -93,14 +99,20 @@ def _played(times_s: NDArray[np.float64], onset_s: NDArray[np.float64]) -> NDArr
     return np.unique(nearest[np.abs(number - nearest) < ON_BEAT])
 
 
-def _beats_of_pause(times_s: NDArray[np.float64], before: int, after: int, beats_per_bar: int) -> int:
-    """How many beats a pause between two played beats has at the tempo around it; 0 where that cannot be said."""
+def _beats_of_pause(
+    times_s: NDArray[np.float64], before: int, after: int, beats_per_bar: int, known: int | None
+) -> int:
+    """How many beats a pause between two played beats has at the tempo around it; 0 where that cannot be said.
+
+    Around a beat that is known and not heard nobody plays, so the tempo there says nothing.
+    """
     sides = times_s[max(0, before - TEMPO_BEATS) : before + 1], times_s[after : after + TEMPO_BEATS + 1]
-    if min(map(len, sides)) <= LEAST_HEARD:
+    heard = [side for beat, side in zip((before, after), sides, strict=True) if beat != known]
+    if min(map(len, heard), default=0) <= LEAST_HEARD:
         return 0
-    first_s, second_s = (float(np.median(np.diff(side))) for side in sides)
-    beat_s = (first_s + second_s) / 2.0
-    if abs(first_s - second_s) > SAME_TEMPO * beat_s:
+    beats_s = [float(np.median(np.diff(side))) for side in heard]
+    beat_s = sum(beats_s) / len(beats_s)
+    if max(beats_s) - min(beats_s) > SAME_TEMPO * beat_s:
         return 0
     length = float(times_s[after] - times_s[before]) / beat_s
     decoded = after - before

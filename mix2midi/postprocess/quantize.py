@@ -149,7 +149,8 @@ def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions |
     onset_s = np.array([note.onset_s for note in notes])
     # Hits that stay keep their time to the last bit.
     target_s = np.where(np.abs(moved - part.quarters) < SAME, onset_s, target_s)
-    onset_s = onset_s + (target_s - onset_s) * options.strength / 100.0
+    # Rounding may carry a hit that goes to 0 s a hair beyond it.
+    onset_s = np.maximum(onset_s + (target_s - onset_s) * options.strength / 100.0, 0.0)
     placed = [replace(note, onset_s=float(time_s)) for note, time_s in zip(notes, onset_s, strict=True)]
     played = np.unique(((moved + SAME) // part.bar_quarters).astype(np.int64)) - part.first_bar
     return Quantized(sorted(placed), dict(Counter(plan.grids[bar] for bar in played)), plan.swing, between)
@@ -158,7 +159,7 @@ def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions |
 def _part_of(notes: Sequence[DrumNote], beats: Beats) -> _Part:
     onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
     quarters = beats.quarters(onset_s)
-    bar_quarters = beats.signature.numerator * float(beats.signature.beat_quarters)
+    bar_quarters = float(beats.signature.bar_quarters)
     # One bar more on either side, so that every hit has a line before and after it.
     first_bar = int(np.floor(quarters.min() / bar_quarters)) - 1
     rows = np.array([row_of_note(note.note) for note in notes])

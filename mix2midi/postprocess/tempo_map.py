@@ -10,6 +10,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import accumulate, pairwise
 
 from mix2midi.errors import OptionError
 
@@ -73,11 +75,17 @@ class TempoMap:
 
     def seconds(self, quarter: Fraction) -> float:
         """Time of a position in quarter notes; before the file's start the first tempo holds."""
-        index = max(0, bisect_right([event.quarter for event in self.tempos], quarter) - 1)
-        spans = zip(self.tempos[:index], self.tempos[1 : index + 1], strict=True)
-        elapsed = sum(((after.quarter - event.quarter) * event.microseconds for event, after in spans), Fraction(0))
+        index = max(0, bisect_right(self.tempos, quarter, key=lambda event: event.quarter) - 1)
         here = self.tempos[index]
-        return float((elapsed + (quarter - here.quarter) * here.microseconds) / MICROSECONDS_PER_SECOND)
+        microseconds = self._elapsed_at_tempos[index] + (quarter - here.quarter) * here.microseconds
+        return float(microseconds / MICROSECONDS_PER_SECOND)
+
+    @cached_property
+    def _elapsed_at_tempos(self) -> list[Fraction]:
+        """Microseconds before each tempo event."""
+        spans = pairwise(self.tempos)
+        lengths = ((after.quarter - event.quarter) * event.microseconds for event, after in spans)
+        return list(accumulate(lengths, initial=Fraction(0)))
 
 
 def microseconds_of_tempo(tempo_bpm: float) -> int:
