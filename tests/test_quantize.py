@@ -194,7 +194,7 @@ def test_a_roll_faster_than_the_grid_keeps_all_its_hits():
 
 @given(onset_s=st.floats(1e-6, 0.06))
 def test_a_hit_that_goes_to_the_start_is_not_before_it(onset_s):
-    beats = Beats(0.5 * np.arange(8), np.arange(8) % 4 + 1)
+    beats = Beats(0.5 * np.arange(8, dtype=np.float64), np.arange(8) % 4 + 1)
     (note,) = quantize([DrumNote(onset_s, KICK, 90)], beats, QuantizeOptions("1/16")).notes
     assert note.onset_s >= 0.0
 

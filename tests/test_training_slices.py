@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from scipy.signal import correlate
 
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.errors import OptionError
-from mix2midi.training.drum_kit import draw_kit, plain_kit
+from mix2midi.training.drum_kit import Voice, draw_kit, plain_kit
 from mix2midi.training.drum_track import Hits, cut_hits, render_drums, vary_hits
 from mix2midi.training.effects import EFFECTS, produce, rms
 from mix2midi.training.kits import KitLibrary
@@ -327,6 +328,36 @@ def test_kits_that_are_not_used_are_neither_learnt_from_nor_judged_by(data: Path
     unused = replace(recipe, data=replace(recipe.data, left_out_kits=(), unused_kits=("spare",)))
     assert {instrument.kit for instrument in training_renderer(unused, data).library.instruments} == {"plain"}
     assert {instrument.kit for instrument in validation_renderer(unused, data).library.instruments} == {"plain"}
+
+
+def test_whole_kits_play_alone_as_often_as_the_recipe_says(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe(data / "recipe.yaml")
+    slices = replace(recipe.slices, whole_kits={"spare": 0.5, "any": 0.3})
+    renderer = training_renderer(replace(recipe, slices=slices, data=replace(recipe.data, left_out_kits=())), data)
+    played: list[tuple[str, ...]] = []
+
+    def draw(rng: np.random.Generator, library: KitLibrary, *shares: float) -> dict[int, Voice]:
+        played.append(tuple(library.by_kit))
+        return draw_kit(rng, library, *shares)
+
+    monkeypatch.setattr("mix2midi.transcription.training.slices.draw_kit", draw)
+    for number in range(100):
+        renderer.render(number)
+    shares = {kits: count / 100 for kits, count in Counter(played).items()}
+    assert shares == {
+        ("spare",): pytest.approx(0.65, abs=0.15),
+        ("plain",): pytest.approx(0.15, abs=0.1),
+        ("plain", "spare"): pytest.approx(0.2, abs=0.12),
+    }
+
+
+def test_a_whole_kit_that_is_left_out_or_misspelt_is_named(data: Path) -> None:
+    recipe = load_recipe(data / "recipe.yaml")
+    slices = replace(recipe.slices, whole_kits={"spare": 1.0})
+    with pytest.raises(OptionError, match="no kit 'spare' to learn from; there are plain"):
+        training_renderer(replace(recipe, slices=slices), data).render(0)
+    with pytest.raises(OptionError, match="add up to no more than 1"):
+        replace(recipe.slices, whole_kits={"spare": 0.8, "any": 0.4})
 
 
 def test_steps_draw_from_rendered_slices_only() -> None:

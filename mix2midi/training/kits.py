@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,14 +94,31 @@ class KitLibrary:
             for row in read_manifest(folder)
             if row["kit"] not in excluded and (wanted is None or row["kit"] in wanted)
         ]
-        self.instruments = _group_instruments(folder, rows)
+        self._hold(_group_instruments(folder, rows))
         if not self.instruments:
             raise OptionError(f"{folder}: no drum left in this kit library; check the names of the kits")
+
+    def _hold(self, instruments: list[Instrument]) -> None:
+        self.instruments = instruments
         self.by_piece: dict[str, list[Instrument]] = {}
         self.by_kit: dict[str, dict[str, list[Instrument]]] = {}
-        for instrument in self.instruments:
+        for instrument in instruments:
             self.by_piece.setdefault(instrument.piece, []).append(instrument)
             self.by_kit.setdefault(instrument.kit, {}).setdefault(instrument.piece, []).append(instrument)
+
+    def alone(self, kit: str) -> KitLibrary:
+        """One of its kits as a library; samples that were read are shared.
+
+        Raises
+        ------
+        OptionError
+            There is no such kit.
+        """
+        if kit not in self.by_kit:
+            raise OptionError(f"no kit {kit!r} to learn from; there are {', '.join(self.by_kit)}")
+        library = copy(self)
+        library._hold([instrument for instrument in self.instruments if instrument.kit == kit])
+        return library
 
 
 def kits_to_learn_from(data_folder: Path, data: DataRecipe) -> KitLibrary:

@@ -39,6 +39,9 @@ class SliceRecipe(DrumSliceRecipe):
         Share of the separated views that `data.separator` makes; the others are made by a bent ideal mask.
     company_db, company_spread_db : float
         Level of the company beside the drums.
+    whole_kits : mapping
+        Shares of the slices that are played on one kit alone, by its name; ``any`` is any of the kits that have most
+        drums. The rest is played on drums of several kits.
     master_effects : mapping
         Probability of each effect on the whole, see `mix2midi.training.effects`.
     """
@@ -49,10 +52,13 @@ class SliceRecipe(DrumSliceRecipe):
     company_db: float = -2.0
     company_spread_db: float = 5.0
     master_effects: Mapping[str, float] = field(default_factory=dict)
+    whole_kits: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "frames")
+        if min(self.whole_kits.values(), default=0.0) < 0.0 or sum(self.whole_kits.values()) > 1.0 + 1e-6:
+            raise OptionError("whole_kits gives shares of 0 or more that add up to no more than 1")
         check_shares(self, "separator_share")
         check_effects("master_effects", self.master_effects)
         if (

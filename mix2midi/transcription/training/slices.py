@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
@@ -22,6 +22,9 @@ from mix2midi.transcription.training.recipe import SliceRecipe
 from mix2midi.transcription.training.views import mix, separated, separated_by
 from mix2midi.units import decibels_to_gain
 
+#: In `SliceRecipe.whole_kits`: any kit with at least this many kinds of drums.
+ANY_KIT, MOST_DRUMS = "any", 6
+
 
 @dataclass
 class SliceRenderer:
@@ -39,6 +42,7 @@ class SliceRenderer:
     seed: int
     varied: bool = True
     separator: str | None = None
+    _alone: dict[str, KitLibrary] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def samples(self) -> int:
@@ -69,7 +73,21 @@ class SliceRenderer:
         recipe = self.recipe
         if not self.varied:
             return plain_kit(self.library)
-        return draw_kit(rng, self.library, recipe.synthetic_share, recipe.acoustic_share, recipe.attack_share)
+        library = self._draw_library(rng) if recipe.whole_kits else self.library
+        return draw_kit(rng, library, recipe.synthetic_share, recipe.acoustic_share, recipe.attack_share)
+
+    def _draw_library(self, rng: Generator) -> KitLibrary:
+        """One kit alone, as often as the recipe says, or all of them."""
+        shares = self.recipe.whole_kits
+        drawn = int(np.searchsorted(np.cumsum(list(shares.values())), rng.random(), side="right"))
+        if drawn == len(shares):
+            return self.library
+        kit = list(shares)[drawn]
+        if kit == ANY_KIT:
+            kit = str(rng.choice([name for name, drums in self.library.by_kit.items() if len(drums) >= MOST_DRUMS]))
+        if kit not in self._alone:
+            self._alone[kit] = self.library.alone(kit)
+        return self._alone[kit]
 
     def _produce(
         self, rng: Generator, view: str, drums: NDArray[np.float32], clip: Clip | None, company_start_s: float
