@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mix2midi.transcription.weights import Weights
 
 #: Share of the tuned weights in the mean of old and new; with more of them other drums are forgotten.
-NEW_SHARE = 0.5
+NEW_SHARE = 0.25
 #: Last part of each recording, which is kept for judging.
 HELD_OUT_SHARE = 0.25
 #: Songs to judge by, and songs by which the share is chosen.
