@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import mido
@@ -17,6 +18,7 @@ from mix2midi.pipeline.references import Song, find_songs, read_reference, read_
 from mix2midi.pipeline.score_tables import score_tables
 from mix2midi.pipeline.time_scores import score_time
 from mix2midi.postprocess import Beats, TempoMap, arrange, read_midi_beats, tempo_map_from_beats, write_midi
+from mix2midi.postprocess.tempo_map import SignatureEvent, TempoEvent
 from tests.songs import write_song
 
 NOTES = [DrumNote(k * 0.25, 38, 90) for k in range(40)]
@@ -89,6 +91,19 @@ def test_beats_of_a_midi_file_are_those_it_was_written_with(tmp_path):
     nearest = np.abs(read.times_s[:, None] - beats.times_s[None, :-1]).argmin(axis=0)
     assert read.times_s[nearest] == pytest.approx(beats.times_s[:-1], abs=0.006)
     assert (read.position[nearest] == beats.position[:-1]).all()
+
+
+@pytest.mark.parametrize(("numerator", "denominator"), [(3, 4), (6, 8)])
+def test_a_long_intro_in_another_signature_keeps_its_bars(tmp_path, numerator, denominator):
+    second = Fraction(16 * numerator, denominator)  # after four bars
+    signatures = [SignatureEvent(Fraction(0), numerator, denominator), SignatureEvent(second, 4, 4)]
+    tempo_map = TempoMap([TempoEvent(Fraction(0), 500_000)], signatures)
+    notes = [DrumNote(0.5 * beat, 36, 90) for beat in range(60)]
+    write_midi(Transcription(notes, 31.0), tmp_path / "song.mid", tempo_map=tempo_map)
+    read = read_midi_beats(tmp_path / "song.mid")
+    assert read is not None
+    assert str(read.signature) == "4/4"
+    assert read.downbeats_s[:6] == pytest.approx([0.0, 1.5, 3.0, 4.5, 6.0, 8.0])
 
 
 @pytest.mark.parametrize("first_s", [0.0, 0.2, 0.5, 1.0, 1.7])

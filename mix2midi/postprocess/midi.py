@@ -302,7 +302,7 @@ def _beats_until(last: int, signatures: dict[int, mido.MetaMessage], clock: Tick
     is_before = True
     for signature, ticks in stretches:
         is_before &= signature != longest
-        is_short = is_before and signature.bar_quarters < longest.bar_quarters
+        is_short = is_before and len(ticks) * signature.beat_quarters < longest.bar_quarters
         if is_short and signature.beat_quarters < longest.beat_quarters:
             continue  # less than a beat
         first = longest.numerator - len(ticks) if is_short else 0  # a pick-up ends with the bar

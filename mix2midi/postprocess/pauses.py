@@ -60,7 +60,8 @@ def keep_time_in_pauses(
     if downbeat_s is not None:
         nearest = int(np.argmin(np.abs(times_s - downbeat_s)))
         played = np.union1d(played, nearest)
-        if not is_heard[nearest]:
+        is_near = abs(times_s[nearest] - downbeat_s) < np.median(np.diff(times_s)) / 2.0
+        if is_near and position[nearest] == 1 and not is_heard[nearest]:
             known = nearest
             times_s = times_s.copy()
             times_s[known] = downbeat_s
