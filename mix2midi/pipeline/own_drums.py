@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 OWN_DRUMS_RECIPE = Path(__file__).parents[1] / "configs" / "own_drums.yaml"
 #: Of the last stage of the shipped transcriber: what it names unused would undo a part of what that learnt.
-_GENERAL_RECIPE = Path(__file__).parents[1] / "configs" / "transcriber_eighth_stage.yaml"
+_GENERAL_RECIPE = Path(__file__).parents[1] / "configs" / "transcriber_ninth_stage.yaml"
 _SONGS = 8
 #: Shares of the tuned weights that are tried on other songs of the kit: where the drums are heard well already, tuning
 #: can do harm. With half of them real songs lost .013 to a kit whose hats are unusual, with a quarter .009.
@@ -124,14 +124,11 @@ def learn_own_drums(
     OutputError
         The result cannot be written.
     """
-    from mix2midi.transcription.training.own_drums import NEW_SHARE, share_weights, tune_to
-    from mix2midi.transcription.training.recipe import load_recipe
+    from mix2midi.transcription.training.own_drums import tune_to
 
     check_weights_target(output)
     loaded = load_weights(weights)
-    recipe = replace(load_recipe(recipe_path), network=loaded.network.config.to_dict())
-    if steps is not None:
-        recipe = replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    recipe = _recipe_for(loaded, recipe_path, steps)
     with tempfile.TemporaryDirectory(prefix="mix2midi-") as folder:
         performances = _performances(data_folder)
         drums = _read_drums(source, recipe, performances, Path(folder))
@@ -139,12 +136,26 @@ def learn_own_drums(
         before = score_excerpts(loaded, drums.held_out, device)
         general = _general(recipe, data_folder, performances)
         tuned = tune_to(loaded, recipe, drums.sources, general, Path(folder), device, report)
-    if drums.choice:
-        share, result = choose_share(loaded, tuned, drums.choice, device)
-    else:
-        share, result = NEW_SHARE, share_weights(loaded, tuned, NEW_SHARE)
+    share, result = _take_over(loaded, tuned, drums, device)
     save_weights(result, output)
     return TuningResult(before, score_excerpts(result, drums.held_out, device), share)
+
+
+def _recipe_for(weights: Weights, path: Path, steps: int | None) -> Recipe:
+    """A recipe for tuning these weights, in so many steps."""
+    from mix2midi.transcription.training.recipe import load_recipe
+
+    recipe = replace(load_recipe(path), network=weights.network.config.to_dict())
+    return recipe if steps is None else replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+
+
+def _take_over(old: Weights, tuned: Weights, drums: OwnDrums, device: str) -> tuple[float, Weights]:
+    """How much of what was learnt counts, and the weights that come of it; recordings leave no songs to choose by."""
+    from mix2midi.transcription.training.own_drums import NEW_SHARE, share_weights
+
+    if drums.choice:
+        return choose_share(old, tuned, drums.choice, device)
+    return NEW_SHARE, share_weights(old, tuned, NEW_SHARE)
 
 
 def choose_share(old: Weights, tuned: Weights, songs: Sequence[Excerpt], device: str) -> tuple[float, Weights]:

@@ -109,7 +109,7 @@ def _beats_of_pause(
     """
     sides = times_s[max(0, before - TEMPO_BEATS) : before + 1], times_s[after : after + TEMPO_BEATS + 1]
     heard = [side for beat, side in zip((before, after), sides, strict=True) if beat != known]
-    if min(map(len, heard), default=0) <= LEAST_HEARD:
+    if min(map(len, heard)) <= LEAST_HEARD:
         return 0
     beats_s = [float(np.median(np.diff(side))) for side in heard]
     beat_s = sum(beats_s) / len(beats_s)

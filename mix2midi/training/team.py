@@ -72,6 +72,6 @@ def join_team(device: str) -> Iterator[Team]:
     distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield Team(distributed.get_rank(), size, device)
-        distributed.barrier()  # gloo may abort a process whose neighbours are still at work when it leaves
+        distributed.barrier()  # leave together: gloo was once seen to abort a process at its exit
     finally:
         distributed.destroy_process_group()

@@ -40,8 +40,8 @@ class SliceRecipe(DrumSliceRecipe):
     company_db, company_spread_db : float
         Level of the company beside the drums.
     whole_kits : mapping
-        Shares of the slices that are played on one kit alone, by its name; ``any`` is any of the kits that have most
-        drums. The rest is played on drums of several kits.
+        Shares of the slices that are played on one kit alone, by its name; ``any`` is any of the kits that have
+        `slices.WHOLE_KIT_DRUMS` kinds of drums. The rest is played on drums of several kits.
     master_effects : mapping
         Probability of each effect on the whole, see `mix2midi.training.effects`.
     """

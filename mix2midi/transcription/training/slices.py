@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mix2midi.errors import OptionError
 from mix2midi.training.company_pool import Clip, CompanyPool
 from mix2midi.training.drum_kit import Voice, draw_kit, plain_kit
 from mix2midi.training.drum_part import draw_hits
@@ -23,7 +24,7 @@ from mix2midi.transcription.training.views import mix, separated, separated_by
 from mix2midi.units import decibels_to_gain
 
 #: In `SliceRecipe.whole_kits`: any kit with at least this many kinds of drums.
-ANY_KIT, MOST_DRUMS = "any", 6
+ANY_KIT, WHOLE_KIT_DRUMS = "any", 6
 
 
 @dataclass
@@ -84,7 +85,10 @@ class SliceRenderer:
             return self.library
         kit = list(shares)[drawn]
         if kit == ANY_KIT:
-            kit = str(rng.choice([name for name, drums in self.library.by_kit.items() if len(drums) >= MOST_DRUMS]))
+            whole = [name for name, drums in self.library.by_kit.items() if len(drums) >= WHOLE_KIT_DRUMS]
+            if not whole:
+                raise OptionError(f"whole_kits: no kit to learn from has {WHOLE_KIT_DRUMS} kinds of drums for 'any'")
+            kit = str(rng.choice(whole))
         if kit not in self._alone:
             self._alone[kit] = self.library.alone(kit)
         return self._alone[kit]
