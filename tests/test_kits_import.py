@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,18 @@ def test_what_a_source_repeats_is_kept_once_and_loudest(tmp_path: Path) -> None:
     assert report.notes == {36: 1} and report.repeated == 1
     (row,) = read_manifest(tmp_path / "lib")
     assert int(row["layer_velocity"]) > 64
+
+
+def test_presets_share_a_sample_or_are_whole(tmp_path: Path) -> None:
+    write_hit(tmp_path / "shots" / "kick.wav", 60)
+    write_hit(tmp_path / "shots" / "snare.wav", 200)
+    (kit,) = read_source(tmp_path / "shots")
+    presets = [replace(kit, name="standard"), replace(kit, name="room")]
+    shared = extend_library(tmp_path / "shared", presets, "CC0-1.0")
+    assert [report.repeated for report in shared] == [0, 2] and not shared[1].notes
+    whole = extend_library(tmp_path / "whole", presets, "CC0-1.0", whole=True)
+    assert [report.notes for report in whole] == [{36: 1, 38: 1}] * 2
+    assert set(samples_of(tmp_path / "whole")) == {f"{k}/00{n}.flac" for k in ("standard", "room") for n in (1, 2)}
 
 
 def test_silent_and_damaged_samples_are_told_of(tmp_path: Path) -> None:

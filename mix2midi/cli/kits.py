@@ -50,6 +50,9 @@ def import_command(
     kit: Annotated[
         str | None, typer.Option("--kit", metavar="NAME", help="Name in the library, for a source of one kit.")
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Keep in each preset of a SoundFont what others have too.")
+    ] = False,
 ) -> None:
     """Read kits of other programs into a library: mono FLAC with the onset at sample 0, and a manifest."""
     from dataclasses import replace
@@ -62,7 +65,7 @@ def import_command(
         if len(found) > 1:
             raise typer.BadParameter(f"--kit names one kit, and {len(found)} are given")
         found = [replace(found[0], name=kit)]
-    extend_library(library, found, licence, on_kit=_print_imported)
+    extend_library(library, found, licence, on_kit=_print_imported, whole=whole)
 
 
 def _print_imported(kit: ImportedKit) -> None:

@@ -94,6 +94,7 @@ def extend_library(
     kits: Sequence[SourceKit],
     licence: str | None = None,
     on_kit: Callable[[ImportedKit], None] = lambda kit: None,
+    whole: bool = False,
 ) -> list[ImportedKit]:
     """Write kits into a library, which is made if need be; what it holds already stays as it is.
 
@@ -109,6 +110,8 @@ def extend_library(
         Of all these kits; without it, each source must state its own.
     on_kit : callable
         Told of each kit once it is in the library.
+    whole : bool
+        Kits keep what they share with other kits of their source, so that each can be played alone.
 
     Raises
     ------
@@ -127,7 +130,7 @@ def extend_library(
         for kit in licensed:
             report = ImportedKit(kit.name, {}, kit.unnamed)
             if kit.samples:
-                report, own_rows = _import_kit(library, kit, known[kit.title])
+                report, own_rows = _import_kit(library, kit, known[kit.name if whole else kit.title])
                 rows += own_rows
                 _write_manifest(library, rows)
             imported.append(report)
