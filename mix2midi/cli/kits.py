@@ -18,6 +18,7 @@ Examples:
   mix2midi kits import GMRockKit.h2drumkit -o data/kits
   mix2midi kits import big-drums.sfz font.sf2 -o data/kits --licence CC0-1.0
   mix2midi kits import one-shots/ -o data/kits --licence "CC BY 4.0, A. Drummer" --kit garage
+  mix2midi kits import font.sf2 -o data/kits --licence GPL-2 --whole      each preset a kit by itself
 """
 CLUSTER_EXAMPLES = """\
 Examples:
@@ -75,7 +76,7 @@ def _print_imported(kit: ImportedKit) -> None:
     typer.echo(f"{kit.name}: {sum(kit.notes.values())} samples" + (f" ({drums})" if drums else ""))
     _print_list("  no drum in the name, sort with mix2midi kits cluster:", kit.unnamed)
     if kit.repeated:
-        typer.echo(f"  {kit.repeated} samples came before, at another level or in another kit")
+        typer.echo(f"  {kit.repeated} samples repeat others of the source and are left out")
     _print_list("  left out:", kit.left_out)
 
 

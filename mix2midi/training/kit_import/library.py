@@ -53,7 +53,8 @@ class ImportedKit:
     left_out : sequence of str
         Samples that were left out for another reason, which stands beside them.
     repeated : int
-        Number of samples that the source has given before, at another level or in another of its kits.
+        Number of samples that the source has given before, at another level or, unless kits are whole, in another of
+        its kits.
     """
 
     name: str
