@@ -28,6 +28,7 @@ from tests.networks import tiny_network
 from tests.test_peaks import HOP, RATE_HZ, drawn
 
 ROW = {piece.key: row for row, piece in enumerate(PIECES)}
+HATS = ("closed_hat", "pedal_hat", "open_hat")
 BAR = 690  # frames, 2 s
 Hit = tuple[str, float, float]
 
@@ -108,6 +109,34 @@ def test_a_rattle_is_not_believed_where_no_other_bar_has_a_hit() -> None:
 def test_a_sure_hit_out_of_the_ordinary_stays() -> None:
     crash = ("crash", 40 + 6 * BAR, 0.97)
     assert count(refined(song([*groove(12), crash])), 49) == 1
+
+
+def test_an_open_hat_among_closed_ones_stays_open() -> None:
+    hits = groove(12)
+    odd = next(i for i, (key, frame, _) in enumerate(hits) if key == "closed_hat" and frame > 5 * BAR)
+    frame = hits[odd][1]
+    hits[odd] = ("closed_hat", frame, 0.3)
+    heat_map = song([*hits, ("open_hat", frame, 0.75)])
+    again = refined(heat_map)
+    assert at(again, "open_hat", frame) > at(again, "closed_hat", frame), "repetitions know closed ones alone"
+    assert count(again, 46) == 1
+    assert count(again, 42) == 12 * 8 - 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), share=st.floats(0.0, 1.0))
+def test_which_piece_it_was_does_not_change_whether_one_was_hit(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    hats = [(key, 30.0 + 60 * n, rng.uniform(0.1, 0.9)) for n in range(40) for key in HATS]
+    heat_map = drawn(hits=hats, frames=2500)
+    learnt = network(seed, strength=0.5).tempered(share)
+    instants = read_instants(heat_map)
+    known = (torch.from_numpy(part) for part in (instants.logits, instants.velocity, instants.loudness))
+    with torch.inference_mode():
+        says = learnt(torch.from_numpy((instants.frames / heat_map.fps).astype(np.float32)), *known)
+    again = refine_heat_map(heat_map, learnt)
+    expected = family_curves(says).numpy()[:, FAMILIES.index("hats")]
+    np.testing.assert_allclose(family_curve(again, "hats")[instants.frames], expected, atol=0.02)
 
 
 def test_onsets_stay_where_they_are() -> None:
