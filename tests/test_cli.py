@@ -97,6 +97,14 @@ def test_a_group_without_a_command_is_its_help() -> None:
     assert "Commands:\n" in result.stdout and result.stderr == ""
 
 
+def test_a_folder_that_is_called_like_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train").mkdir()
+    result = run("train", "--stem-only")
+    assert result.exit_code == 2
+    one_line(result, "write ./train")
+
+
 def test_paths_that_the_system_refuses_are_one_line(tmp_path: Path, stem_options: list[str], song: Path) -> None:
     long = "x" * 300 + ".wav"
     one_line(run(tmp_path / long, *stem_options), long, "too long")

@@ -109,9 +109,7 @@ class CommandGroup(TyperGroup):
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
         except typer.TyperException as error:
             words = sys.argv[1:] if args is None else args
-            taken = next((word for word in words if word.startswith("-") and os.path.isfile(word)), None)
-            hint = "see mix2midi --help" if taken is None else f"for the file of this name write ./{taken}"
-            fail(f"{error.format_message()} ({hint})", code=2)
+            fail(f"{error.format_message()} ({self._hint(words)})", code=2)
         except Mix2MidiError as error:
             fail(str(error))
         except OSError as error:
@@ -121,6 +119,14 @@ class CommandGroup(TyperGroup):
         if code == INTERRUPTED:
             complain("interrupted; files that were begun are removed")
         sys.exit(code or 0)
+
+    def _hint(self, words: Sequence[str]) -> str:
+        """What helps someone whose words are no command line; a song may be called like an option or a command."""
+        for place, word in enumerate(words):
+            is_taken = word.startswith("-") or (place == 0 and word in self.commands)
+            if is_taken and os.path.exists(word):
+                return f"for what has this name on your disk write ./{word}"
+        return "see mix2midi --help"
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
