@@ -292,6 +292,14 @@ def test_drums_that_cannot_be_used(one_shots: Path, tiny_weights: Path, tmp_path
     assert not (tmp_path / "x").exists()
 
 
+def test_broken_samples_are_named(tiny_weights: Path, tmp_path: Path) -> None:
+    samples = tmp_path / "samples"
+    samples.mkdir()
+    (samples / "snare.wav").write_text("no audio")
+    with pytest.raises(OptionError, match=r"samples: no sample can be used: .*snare\.wav"):
+        learn_own_drums(samples, tmp_path / "mine.safetensors", tmp_path, weights=tiny_weights)
+
+
 def test_shipped_recipe_is_gentle() -> None:
     recipe = load_recipe(OWN_DRUMS_RECIPE)
     assert recipe.optimiser.freeze_norms and recipe.optimiser.steps <= 300

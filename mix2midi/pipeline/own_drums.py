@@ -225,7 +225,10 @@ def _read_kit(source: Path, folder: Path) -> KitLibrary:
     if len(kits) > 1:
         names = ", ".join(kit.name for kit in kits[:8])
         raise OptionError(f"{source}: holds {len(kits)} kits ({names}); import one and name its library")
-    extend_library(folder / "own", kits, _PRIVATE)  # the licence stays on this machine, as the samples do
+    imported = extend_library(folder / "own", kits, _PRIVATE)  # the licence stays on this machine, as the samples do
+    if not any(kit.notes for kit in imported):
+        reasons = "; ".join(reason for kit in imported for reason in kit.left_out)
+        raise OptionError(f"{source}: no sample can be used: {reasons}")
     return KitLibrary(folder / "own")
 
 
