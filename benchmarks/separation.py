@@ -2,12 +2,15 @@
 
 A song is a folder with `mix.flac` and its drums alone, `drums.flac`, aligned. The signal-to-distortion ratio is that of
 the whole song without any filter to suit, 10 log10(|drums|^2 / |drums - estimate|^2). Mixing desks turn stems up and
-down, so the drums are first brought to the level that they have in the mix: the one that explains most of it.
+down, so the drums are first brought to the level that they have in the mix: the one that
+explains most of it. Stems are those that `mix2midi --save-stem` writes; the times are of the whole run, transcription
+and all.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
@@ -15,7 +18,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mix2midi.separation import load_separator
+from mix2midi.pipeline import Converter
+from mix2midi.pipeline.outputs import Outputs
 
 
 def sdr_db(drums: NDArray[np.floating], estimate: NDArray[np.floating]) -> float:
@@ -30,6 +34,16 @@ def read_mono(path: Path) -> tuple[NDArray[np.float64], int]:
     return audio.mean(axis=1), rate_hz
 
 
+def stem_of(song: Path, converter: Converter) -> NDArray[np.float64]:
+    """The drums of a song, as mono, as they are saved beside the MIDI file."""
+    if not converter.separates:
+        return read_mono(song)[0]
+    with tempfile.TemporaryDirectory() as folder:
+        stem = Path(folder) / "stem.wav"
+        converter.convert(song, Outputs(stem=stem))
+        return read_mono(stem)[0]
+
+
 def main() -> None:
     """Print one row per song, one column per separator."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -38,19 +52,19 @@ def main() -> None:
     arguments = parser.parse_args()
     names = arguments.separator or ["builtin", "none"]
     songs = sorted(path.parent for path in arguments.folder.glob("*/mix.flac"))
+    converters = [Converter(separator=name) for name in names]
     table, spent_s, music_s = np.zeros((len(songs), len(names))), np.zeros(len(names)), 0.0
     for row, song in enumerate(songs):
         drums, rate_hz = read_mono(song / "drums.flac")
-        mix, _ = soundfile.read(song / "mix.flac", always_2d=True)
+        mix, _ = read_mono(song / "mix.flac")
         length = min(len(drums), len(mix))
-        drums = drums[:length] * (drums[:length] @ mix[:length].mean(axis=1)) / (drums[:length] @ drums[:length])
+        drums = drums[:length] * (drums[:length] @ mix[:length]) / (drums[:length] @ drums[:length])
         music_s += length / rate_hz
-        for column, name in enumerate(names):
-            separator = load_separator(name)
+        for column, converter in enumerate(converters):
             started_s = time.monotonic()
-            estimate = separator.separate(mix[:length].T, rate_hz)
+            estimate = stem_of(song / "mix.flac", converter)
             spent_s[column] += time.monotonic() - started_s
-            table[row, column] = sdr_db(drums, estimate.mean(axis=0).astype(np.float64))
+            table[row, column] = sdr_db(drums, estimate[:length])
         print(f"{song.name:40s}" + "".join(f"{value:12.1f}" for value in table[row]), flush=True)
     print(f"{'mean SDR in dB':40s}" + "".join(f"{value:12.2f}" for value in table.mean(axis=0)))
     print(f"{'times real time':40s}" + "".join(f"{music_s / seconds:12.1f}" for seconds in spent_s))

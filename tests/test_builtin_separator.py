@@ -10,6 +10,8 @@ import pytest
 from examples.make_song import RATE_HZ, SEED, render_band, render_drums, score_hits
 from mix2midi.audio import AudioArray, read_audio
 from mix2midi.errors import OptionError
+from mix2midi.pipeline import Converter
+from mix2midi.pipeline.outputs import Outputs
 from mix2midi.separation import BUILTIN, Separator, choose_separator, list_models, load_separator
 from mix2midi.separation.models import BUILTIN_FOLDER, fetch_model
 from tests.separators import noise
@@ -108,3 +110,32 @@ def test_the_command_line_takes_it(lonely: Path, tmp_path: Path) -> None:
     assert "builtin" in result.output
     (stem,) = [name for name in files_in(tmp_path) if "drums" in name]
     assert read_audio(tmp_path / stem)[0].shape[-1] == 2 * RATE_HZ
+
+
+def saved_stem(song: Path, folder: Path) -> np.ndarray:
+    """The stem [samples] that lies beside the MIDI file."""
+    Converter(separator=BUILTIN).convert(song, Outputs(stem=folder / "stem.wav"))
+    return read_audio(folder / "stem.wav", RATE_HZ, mono=True)[0]
+
+
+def test_the_saved_stem_has_the_low_end_of_its_drums(
+    separator: Separator, stems: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    drums, band = stems
+    song = write_song(tmp_path / "song.wav", drums + 1.5 * band)
+    mix = read_audio(song, RATE_HZ)
+    saved = saved_stem(song, tmp_path)
+    assert len(saved) == LENGTH
+    by_mask = separator.separate(mix, RATE_HZ).mean(axis=0)
+    true = drums.mean(axis=0)
+    true = true * np.float32(np.vdot(true, mix.mean(axis=0)) / np.vdot(true, true))
+    assert sdr_db(true, saved) > sdr_db(true, by_mask) + 0.5
+
+
+def test_real_drums_come_out_of_a_real_mix(separator: Separator, shared_dir: Path, tmp_path: Path) -> None:
+    song = shared_dir / "data" / "mdb-dev" / "Rockabilly"
+    mix, drums = (read_audio(song / name, RATE_HZ, mono=True)[0] for name in ("mix.flac", "drums.flac"))
+    drums = drums * np.float32(np.vdot(drums, mix) / np.vdot(drums, drums))
+    by_mask, saved = separator.separate(mix, RATE_HZ), saved_stem(song / "mix.flac", tmp_path)
+    assert sdr_db(drums, by_mask) > 4.0
+    assert sdr_db(drums, saved) > 6.5

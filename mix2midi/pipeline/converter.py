@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from mix2midi.notes import Beat, Transcription
 from mix2midi.pipeline.meter import MeteredSource
 from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.pipeline.outputs import Outputs, Picture
-from mix2midi.pipeline.stem import separated
+from mix2midi.pipeline.stem import separated, with_own_sounds
 from mix2midi.pipeline.write import Heard, write_midi_file, write_tables
 from mix2midi.postprocess import Arranged, arrange
 from mix2midi.separation import BUILTIN, Choice, NoSeparator, choose_separator
@@ -33,6 +34,8 @@ MIN_DURATION_S = 0.01
 
 #: What a separator's stem counts for beside the mix that it was taken from. The built-in one loses more.
 STEM_SHARE, BUILTIN_SHARE = 2.0 / 3.0, 1.0 / 3.0
+#: Of the progress of separating, the part that the network takes where its stem is heard and restored after it.
+_NETWORK_SHARE = 0.6
 #: A bar line this close to the downbeat that was asked for is that one.
 DOWNBEAT_TOLERANCE_S = 0.05
 #: Beats that lie this far beside the heard ones are worth a word.
@@ -238,8 +241,8 @@ class Converter:
             outputs = outputs.without_stem()
             remarks.append("nothing was separated, so there is no stem to save")
         song = MeteredSource(source)
-        with separated(song, self.choice.separator, outputs.stem, partial(report, "separate")) as stem:
-            heard = self._hear(stem, source, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
+        with self._separated(song, source, outputs.stem, partial(report, "separate")) as (stem, of_mix):
+            heard = self._hear(stem, source, of_mix, partial(report, "transcribe"), keep_heat_map=outputs.need_heat_map)
             arranged = arrange(heard.notes, heard.duration_s, midi.to_arrange())
             transcription = replace(
                 _transcription_of(arranged, heard.duration_s),
@@ -261,20 +264,49 @@ class Converter:
 
     def heat_map(self, source: AudioSource) -> HeatMap:
         """What is heard in a song as `convert` hears it, separator and all; its `view` says how to pick notes."""
-        with separated(source, self.choice.separator) as stem:
-            return self._paint(stem, source, lambda fraction: None)
+        with self._separated(source, source, None, _tell_nobody) as (stem, of_mix):
+            return self._paint(stem, source, of_mix, _tell_nobody)
 
-    def _paint(self, stem: AudioSource, song: AudioSource, on_progress: Callable[[float], None]) -> HeatMap:
+    @contextmanager
+    def _separated(
+        self, song: AudioSource, source: AudioSource, keep: Path | None, report: Callable[[float], None]
+    ) -> Iterator[tuple[AudioSource, HeatMap | None]]:
+        """The drums of a song for as long as the block runs, and how the mix is painted where that is known by then.
+
+        What the built-in separator gives is heard, and its low end restored from what was heard.
+        """
+        if self.choice.name != BUILTIN:
+            with separated(song, self.choice.separator, keep, report) as stem:
+                yield stem, None
+            return
+        with separated(song, self.choice.separator, keep, lambda done: report(_NETWORK_SHARE * done)) as stem:
+            of_stem = self.transcriber.paint(stem)
+            of_mix = self.transcriber.paint(source, lambda done: report(_NETWORK_SHARE + (1.0 - _NETWORK_SHARE) * done))
+            heat_map = self.transcriber.fuse(of_stem, of_mix, BUILTIN_SHARE)
+            notes = pick_notes(heat_map, self.transcriber.pickings[self.view])
+            with with_own_sounds(stem, source, notes, keep) as restored:
+                yield restored, of_mix
+
+    def _paint(
+        self, stem: AudioSource, song: AudioSource, of_mix: HeatMap | None, on_progress: Callable[[float], None]
+    ) -> HeatMap:
         if self.choice.name == NoSeparator.name:
             return self.transcriber.heat_map_of(stem, on_progress)
-        share = BUILTIN_SHARE if self.choice.name == BUILTIN else STEM_SHARE
-        return self.transcriber.heat_map_of_both(stem, song, share, on_progress)
+        if of_mix is not None:
+            return self.transcriber.fuse(self.transcriber.paint(stem, on_progress), of_mix, BUILTIN_SHARE)
+        return self.transcriber.heat_map_of_both(stem, song, STEM_SHARE, on_progress)
 
     def _hear(
-        self, stem: AudioSource, song: AudioSource, on_progress: Callable[[float], None], *, keep_heat_map: bool
+        self,
+        stem: AudioSource,
+        song: AudioSource,
+        of_mix: HeatMap | None,
+        on_progress: Callable[[float], None],
+        *,
+        keep_heat_map: bool,
     ) -> Heard:
         metered = MeteredSource(stem)
-        heat_map = self._paint(metered, song, on_progress)
+        heat_map = self._paint(metered, song, of_mix, on_progress)
         notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.pickings[self.view])
         return Heard(notes, metered.measured_s, heat_map if keep_heat_map else None)
 
@@ -347,4 +379,8 @@ def _transcription_of(arranged: Arranged, duration_s: float) -> Transcription:
 
 
 def _no_report(stage: str, fraction: float) -> None:
+    pass
+
+
+def _tell_nobody(fraction: float) -> None:
     pass

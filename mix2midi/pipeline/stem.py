@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,16 +11,21 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from mix2midi.audio import AudioFile, AudioSource
+from mix2midi.audio import AudioArray, AudioFile, AudioSource, read_audio
 from mix2midi.audio.blocks import mix_down
 from mix2midi.audio.sndfile import name_for_soundfile
+from mix2midi.drums import PIECES
 from mix2midi.errors import OutputError
 from mix2midi.files import PROGRAM, atomic_write
+from mix2midi.notes import DrumNote
 from mix2midi.separation import NoSeparator, Separator
+from mix2midi.separation.own_sounds import LOW_RATE_HZ, change_low_end
 
 _BYTES_PER_SAMPLE = 4
 #: WAV counts its bytes with 32 bits; above, the same file is written as RF64. The margin is for its header.
 _MAX_WAV_BYTES = 2**32 - 2**20
+#: Drums that sound below `mix2midi.separation.own_sounds.CUTOFF_HZ`.
+_LOW_NOTES = [piece.note for piece in PIECES if piece.family in ("kick", "snare", "toms")]
 
 
 @contextmanager
@@ -64,6 +69,59 @@ def separated(
 
 
 @contextmanager
+def with_own_sounds(
+    stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], keep: Path | None = None
+) -> Iterator[AudioSource]:
+    """The stem with the low end that its drums have throughout the song, for as long as the block runs.
+
+    Parameters
+    ----------
+    stem : AudioSource
+        As `separated` gives it.
+    song : AudioSource
+        The mix that it was taken from.
+    notes : sequence of DrumNote
+        What was heard in them, in order of onset.
+    keep : Path, optional
+        Where the result stays, in the place of the stem that may lie there.
+
+    Raises
+    ------
+    AudioError, OutputError
+        As `separated`.
+    """
+    is_mono = stem.channels == 1
+    low_mix = read_audio(song, LOW_RATE_HZ, mono=is_mono or song.channels != stem.channels)
+    low_stem = read_audio(stem, LOW_RATE_HZ)
+    length = min(low_mix.shape[1], low_stem.shape[1])
+    low_mix = np.broadcast_to(low_mix, (stem.channels, low_mix.shape[1]))
+    drums = [np.array([note.onset_s for note in notes if note.note == number]) for number in _LOW_NOTES]
+    change = AudioArray(change_low_end(low_mix[:, :length], low_stem[:, :length], drums), LOW_RATE_HZ)
+    blocks = _sums(stem.blocks(stem.rate_hz, mono=is_mono), change.blocks(stem.rate_hz, mono=is_mono))
+    n_samples = round(stem.duration_s * stem.rate_hz)
+    if keep is not None:
+        with atomic_write(keep) as partial:
+            _write_blocks(partial, blocks, stem.rate_hz, stem.channels, n_samples, named=keep)
+        yield AudioFile(keep)
+    else:
+        with _temporary_folder() as folder:
+            path = folder / "restored.wav"
+            _write_blocks(path, blocks, stem.rate_hz, stem.channels, n_samples, named=path)
+            yield AudioFile(path)
+
+
+def _sums(
+    blocks: Iterator[NDArray[np.float32]], others: Iterator[NDArray[np.float32]]
+) -> Iterator[NDArray[np.float32]]:
+    """Blocks of two streams added; the second may be a little shorter or longer, having been at another rate."""
+    for block in blocks:
+        other = next(others, np.zeros((block.shape[0], 0), np.float32))[:, : block.shape[1]]
+        summed = block.copy()
+        summed[:, : other.shape[1]] += other
+        yield summed
+
+
+@contextmanager
 def _temporary_folder() -> Iterator[Path]:
     try:
         # On Windows an open file cannot go: after an error the stem may still be read by what the error holds on to.
@@ -83,16 +141,22 @@ def _write_stem(
     *,
     named: Path,
 ) -> None:
+    stereo = separator.separate_stream(source, on_progress)
+    blocks = (block if channels == 2 else mix_down(block) for block in stereo)
+    n_samples = round(source.duration_s * separator.rate_hz)
+    _write_blocks(path, blocks, separator.rate_hz, channels, n_samples, named=named)
+
+
+def _write_blocks(
+    path: Path, blocks: Iterable[NDArray[np.float32]], rate_hz: int, channels: int, n_samples: int, *, named: Path
+) -> None:
     """Write a stem as 32-bit float WAV: separators exceed full scale at times, and that is not to be clipped."""
-    n_bytes = source.duration_s * separator.rate_hz * channels * _BYTES_PER_SAMPLE
-    container = "WAV" if n_bytes < _MAX_WAV_BYTES else "RF64"
-    blocks = separator.separate_stream(source, on_progress)
+    container = "WAV" if n_samples * channels * _BYTES_PER_SAMPLE < _MAX_WAV_BYTES else "RF64"
     try:
-        name = name_for_soundfile(path)
-        with soundfile.SoundFile(name, "w", separator.rate_hz, channels, "FLOAT", format=container) as file:
+        with soundfile.SoundFile(name_for_soundfile(path), "w", rate_hz, channels, "FLOAT", format=container) as file:
             file.comment = PROGRAM
             for block in blocks:
-                _write_block(file, block if channels == 2 else mix_down(block), named)
+                _write_block(file, block, named)
     except soundfile.LibsndfileError as error:
         raise _no_room(named) from error
 

@@ -98,8 +98,7 @@ class Transcriber:
         DeviceError
             The device ran out of memory.
         """
-        with memory_guard(self.device, f"{source.name}: transcribing drums"):
-            return self._refined(self._paint(source, on_progress or (lambda fraction: None)))
+        return self._refined(self.paint(source, on_progress))
 
     def heat_map_of_both(
         self,
@@ -125,10 +124,18 @@ class Transcriber:
             As `heat_map_of`.
         """
         report = on_progress or (lambda fraction: None)
-        with memory_guard(self.device, f"{mix.name}: transcribing drums"):
-            of_stem = self._paint(stem, lambda fraction: report(fraction / 2.0))
-            of_mix = self._paint(mix, lambda fraction: report(0.5 + fraction / 2.0))
-            return self._refined(fuse_heat_maps(of_stem, of_mix, stem_share))
+        of_stem = self.paint(stem, lambda fraction: report(fraction / 2.0))
+        of_mix = self.paint(mix, lambda fraction: report(0.5 + fraction / 2.0))
+        return self.fuse(of_stem, of_mix, stem_share)
+
+    def paint(self, source: AudioSource, on_progress: Callable[[float], None] | None = None) -> HeatMap:
+        """The heat map as it is before the song is heard as a whole, for `fuse`; errors as `heat_map_of` has."""
+        with memory_guard(self.device, f"{source.name}: transcribing drums"):
+            return self._paint(source, on_progress or (lambda fraction: None))
+
+    def fuse(self, of_stem: HeatMap, of_mix: HeatMap, stem_share: float) -> HeatMap:
+        """What `heat_map_of_both` makes of the two heat maps that `paint` gives of a stem and its mix."""
+        return self._refined(fuse_heat_maps(of_stem, of_mix, stem_share))
 
     def _refined(self, heat_map: HeatMap) -> HeatMap:
         return heat_map if self._refinement is None else refine_heat_map(heat_map, self._refinement)

@@ -1,0 +1,108 @@
+"""The low end of a stem made again of its drums' own sounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mix2midi.separation import own_sounds
+from mix2midi.separation.own_sounds import CUTOFF_HZ, LOW_RATE_HZ, change_low_end
+
+DURATION_S = 24.0
+#: Drums, band [1, samples], and the onsets of the kicks in seconds.
+Song = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def kicks(onsets_s: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A falling sine at each onset, never quite as loud."""
+    time_s = np.arange(round(0.18 * LOW_RATE_HZ)) / LOW_RATE_HZ
+    sound = np.sin(2 * np.pi * (55 * time_s + 2.0 * (1 - np.exp(-time_s / 0.02)))) * np.exp(-time_s / 0.05)
+    audio = np.zeros(round(DURATION_S * LOW_RATE_HZ), dtype=np.float32)
+    for onset_s in onsets_s:
+        first = round(onset_s * LOW_RATE_HZ)
+        part = audio[first : first + len(sound)]
+        part += (rng.uniform(0.6, 1.0) * sound[: len(part)]).astype(np.float32)
+    return audio
+
+
+def bass(rng: np.random.Generator) -> np.ndarray:
+    """A held note every third of a second, each another one."""
+    steps = np.repeat(rng.uniform(41, 120, 80), round(0.3 * LOW_RATE_HZ))[: round(DURATION_S * LOW_RATE_HZ)]
+    return (0.5 * np.sin(2 * np.pi * np.cumsum(steps) / LOW_RATE_HZ)).astype(np.float32)
+
+
+def sdr_db(true: np.ndarray, heard: np.ndarray) -> float:
+    return float(10 * np.log10(np.sum(true**2) / np.sum((true - heard) ** 2)))
+
+
+@pytest.fixture
+def song() -> Song:
+    rng = np.random.default_rng(3)
+    onsets_s = np.sort(rng.choice(np.arange(0, DURATION_S - 0.3, 0.25), 40, replace=False))
+    return kicks(onsets_s, rng)[None], bass(rng)[None], onsets_s
+
+
+def test_bass_that_a_mask_left_goes(song: Song) -> None:
+    drums, band, onsets_s = song
+    mix, stem = drums + band, drums + np.float32(0.4) * band
+    restored = stem + change_low_end(mix, stem, [onsets_s])
+    assert sdr_db(drums, restored) > sdr_db(drums, stem) + 4.0
+
+
+def test_a_kick_that_a_mask_lost_comes_back(song: Song) -> None:
+    drums, band, onsets_s = song
+    mix, stem = drums + band, np.float32(0.4) * drums
+    restored = stem + change_low_end(mix, stem, [onsets_s])
+    assert sdr_db(drums, restored) > sdr_db(drums, stem) + 2.0
+
+
+def test_drums_alone_stay_as_they_are(song: Song) -> None:
+    drums, _, onsets_s = song
+    assert np.abs(change_low_end(drums, drums, [onsets_s])).max() < 1e-6
+
+
+def test_silence_stays_silent() -> None:
+    silence = np.zeros((2, LOW_RATE_HZ), np.float32)
+    assert not change_low_end(silence, silence, [np.array([0.1, 0.4, 0.5, 0.6, 0.7])]).any()
+
+
+def test_nothing_changes_above_the_cutoff(song: Song) -> None:
+    drums, band, onsets_s = song
+    spectrum = np.abs(np.fft.rfft(change_low_end(drums + band, drums + np.float32(0.4) * band, [onsets_s])[0]))
+    above = np.fft.rfftfreq(drums.shape[1], 1 / LOW_RATE_HZ) > 1.6 * CUTOFF_HZ
+    assert np.sum(spectrum[above] ** 2) < 1e-3 * np.sum(spectrum**2)
+
+
+def test_a_drum_that_is_hit_seldom_keeps_what_the_separator_gave(song: Song) -> None:
+    _, band, _ = song
+    lonely = kicks(np.array([2.0]), np.random.default_rng(0))[None]
+    change = change_low_end(lonely + band, lonely, [np.array([2.0])])
+    hit = slice(round(2.01 * LOW_RATE_HZ), round(2.10 * LOW_RATE_HZ))
+    assert np.abs(change[:, hit]).max() < 0.1 * np.abs(lonely).max()
+
+
+def test_seams_are_not_heard(song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+    drums, band, onsets_s = song
+    mix, stem = drums + band, drums + np.float32(0.4) * band
+    whole = change_low_end(mix, stem, [onsets_s])
+    monkeypatch.setattr(own_sounds, "_STRETCH_S", DURATION_S / 2)
+    parts = change_low_end(mix, stem, [onsets_s])
+    seam = parts.shape[1] // 2
+    step = np.abs(np.diff(parts[0]))
+    assert step[seam - 3 : seam + 3].max() < 2.0 * np.abs(np.diff(whole[0])).max()
+    assert sdr_db(drums, stem + parts) > sdr_db(drums, stem) + 3.0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    samples=st.integers(1, 9000),
+    onsets_s=st.lists(st.floats(-0.1, 2.5), max_size=12).map(sorted),
+    channels=st.integers(1, 2),
+)
+def test_any_length_and_any_hits(samples: int, onsets_s: list[float], channels: int) -> None:
+    rng = np.random.default_rng(samples)
+    mix = rng.normal(0.0, 0.1, (channels, samples)).astype(np.float32)
+    change = change_low_end(mix, np.float32(0.5) * mix, [np.array(onsets_s), np.zeros(0)])
+    assert change.shape == mix.shape and change.dtype == np.float32 and np.isfinite(change).all()
