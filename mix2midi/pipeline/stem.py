@@ -90,24 +90,34 @@ def with_own_sounds(
     AudioError, OutputError
         As `separated`.
     """
-    is_mono = stem.channels == 1
-    low_mix = read_audio(song, LOW_RATE_HZ, mono=is_mono or song.channels != stem.channels)
-    low_stem = read_audio(stem, LOW_RATE_HZ)
-    length = min(low_mix.shape[1], low_stem.shape[1])
-    low_mix = np.broadcast_to(low_mix, (stem.channels, low_mix.shape[1]))
-    drums = [np.array([note.onset_s for note in notes if note.note == number]) for number in _LOW_NOTES]
-    change = AudioArray(change_low_end(low_mix[:, :length], low_stem[:, :length], drums), LOW_RATE_HZ)
-    blocks = _sums(stem.blocks(stem.rate_hz, mono=is_mono), change.blocks(stem.rate_hz, mono=is_mono))
-    n_samples = round(stem.duration_s * stem.rate_hz)
     if keep is not None:
         with atomic_write(keep) as partial:
-            _write_blocks(partial, blocks, stem.rate_hz, stem.channels, n_samples, named=keep)
+            _write_restored(partial, stem, song, notes, named=keep)
         yield AudioFile(keep)
     else:
         with _temporary_folder() as folder:
             path = folder / "restored.wav"
-            _write_blocks(path, blocks, stem.rate_hz, stem.channels, n_samples, named=path)
+            _write_restored(path, stem, song, notes, named=path)
             yield AudioFile(path)
+
+
+def _write_restored(
+    path: Path, stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], *, named: Path
+) -> None:
+    change = _change_of_low_end(stem, song, notes)
+    is_mono = stem.channels == 1
+    blocks = _sums(stem.blocks(stem.rate_hz, mono=is_mono), change.blocks(stem.rate_hz, mono=is_mono))
+    n_samples = round(stem.duration_s * stem.rate_hz)
+    _write_blocks(path, blocks, stem.rate_hz, stem.channels, n_samples, named=named)
+
+
+def _change_of_low_end(stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote]) -> AudioArray:
+    low_mix = read_audio(song, LOW_RATE_HZ, mono=stem.channels == 1 or song.channels != stem.channels)
+    low_stem = read_audio(stem, LOW_RATE_HZ)
+    length = min(low_mix.shape[1], low_stem.shape[1])
+    low_mix = np.broadcast_to(low_mix, (stem.channels, low_mix.shape[1]))
+    drums = [np.array([note.onset_s for note in notes if note.note == number]) for number in _LOW_NOTES]
+    return AudioArray(change_low_end(low_mix[:, :length], low_stem[:, :length], drums), LOW_RATE_HZ)
 
 
 def _sums(

@@ -51,17 +51,21 @@ def change_low_end(mix: Samples, stem: Samples, drums: Sequence[NDArray[np.float
         At `LOW_RATE_HZ`, with nothing above `CUTOFF_HZ`. Next to nothing where the stem is all there is in the mix.
     """
     samples, margin = stem.shape[1], round(_MARGIN_S * LOW_RATE_HZ)
-    mix, stem = (np.pad(part, ((0, 0), (margin, margin))) for part in (mix, stem))
-    change = np.zeros_like(stem[:, :samples])
+    change = np.zeros_like(stem)
     edges = np.linspace(0, samples, 1 + max(1, round(samples / (_STRETCH_S * LOW_RATE_HZ)))).astype(np.int64)
     for first, stop in zip(edges[:-1], edges[1:], strict=True):
         local_s = [np.asarray(onsets, dtype=np.float64) + _MARGIN_S - first / LOW_RATE_HZ for onsets in drums]
         for channel in range(stem.shape[0]):
-            of_mix, of_stem = (
-                _low_pass(part[channel, first : stop + 2 * margin].astype(np.float64)) for part in (mix, stem)
-            )
+            of_mix, of_stem = (_low_pass(_cut(part[channel], first, stop, margin)) for part in (mix, stem))
             change[channel, first:stop] = _change(of_mix, of_stem, local_s)[margin:-margin]
     return change
+
+
+def _cut(audio: NDArray[np.float32], first: int, stop: int, margin: int) -> NDArray[np.float64]:
+    """A stretch with so much around it, silence where there is nothing more."""
+    begin, end = max(0, first - margin), min(len(audio), stop + margin)
+    silence = (margin - (first - begin), margin - (end - stop))
+    return np.pad(audio[begin:end].astype(np.float64), silence)
 
 
 def _change(
