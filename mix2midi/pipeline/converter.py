@@ -279,7 +279,8 @@ class Converter:
             with separated(song, self.choice.separator, keep, report) as stem:
                 yield stem, None
             return
-        with separated(song, self.choice.separator, keep, lambda done: report(_NETWORK_SHARE * done)) as stem:
+        channels = 1 if keep is None else 2
+        with separated(song, self.choice.separator, None, lambda done: report(_NETWORK_SHARE * done), channels) as stem:
             notes, of_mix = self._hear_first(
                 stem, source, lambda done: report(_NETWORK_SHARE + (1.0 - _NETWORK_SHARE) * done)
             )

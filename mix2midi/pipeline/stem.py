@@ -34,6 +34,7 @@ def separated(
     separator: Separator,
     keep: Path | None = None,
     on_progress: Callable[[float], None] | None = None,
+    channels: int = 1,
 ) -> Iterator[AudioSource]:
     """Separate a song, and give its stem for as long as the block runs.
 
@@ -46,6 +47,8 @@ def separated(
         Where the stem stays, in stereo. By default it goes when the block ends, however that ends.
     on_progress : callable, optional
         Called with the fraction done, 0 to 1.
+    channels : int
+        Of a stem that does not stay: 1, which is what the transcriber hears and half the room on the disk, or 2.
 
     Raises
     ------
@@ -63,8 +66,7 @@ def separated(
     else:
         with _temporary_folder() as folder:
             stem = folder / "stem.wav"
-            # The transcriber hears one channel: half the room on the disk.
-            _write_stem(stem, source, separator, 1, on_progress, named=stem)
+            _write_stem(stem, source, separator, channels, on_progress, named=stem)
             yield AudioFile(stem)
 
 
@@ -83,7 +85,7 @@ def with_own_sounds(
     notes : sequence of DrumNote
         What was heard in them, in order of onset.
     keep : Path, optional
-        Where the result stays, in the place of the stem that may lie there.
+        Where the result stays. By default it goes when the block ends.
 
     Raises
     ------
