@@ -236,7 +236,9 @@ def test_golden_open_unmix() -> None:
     folder = Path(__file__).parent / "golden" / "open_unmix"
     golden = np.load(folder / "half_second.npz")
     stem = load_separator(str(folder)).separate(golden["mix"], 8000)
-    np.testing.assert_allclose(stem, golden["drums"], atol=1e-4)
+    # The Wiener filter inverts matrices that are nearly singular: processors differ by up to 0.0002 there.
+    np.testing.assert_allclose(stem, golden["drums"], atol=1e-3)
+    assert np.sum((stem - golden["drums"]) ** 2) < 1e-6 * np.sum(golden["drums"] ** 2)
 
 
 def test_open_unmix_of_all_passing_mask_gives_the_mix(tmp_path: Path) -> None:
