@@ -2,9 +2,8 @@
 
 A song is a folder with `mix.flac` and its drums alone, `drums.flac`, aligned. The signal-to-distortion ratio is that of
 the whole song without any filter to suit, 10 log10(|drums|^2 / |drums - estimate|^2). Mixing desks turn stems up and
-down, so the drums are first brought to the level that they have in the mix: the one that
-explains most of it. Stems are those that `mix2midi --save-stem` writes; the times are of the whole run, transcription
-and all.
+down, so the drums are first brought to the level that they have in the mix: the one that explains most of it. Stems are
+those that `mix2midi --save-stem` writes; the times are of the whole run, transcription and all.
 """
 
 from __future__ import annotations
@@ -15,11 +14,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from mix2midi.audio import read_audio
 from mix2midi.pipeline import Converter
 from mix2midi.pipeline.outputs import Outputs
+
+#: Songs of any rate are compared at the separators' own.
+RATE_HZ = 44_100
 
 
 def sdr_db(drums: NDArray[np.floating], estimate: NDArray[np.floating]) -> float:
@@ -28,20 +30,19 @@ def sdr_db(drums: NDArray[np.floating], estimate: NDArray[np.floating]) -> float
     return float(10.0 * np.log10((drums @ drums) / max(float(error @ error), 1e-12)))
 
 
-def read_mono(path: Path) -> tuple[NDArray[np.float64], int]:
-    """Samples of a file as the mean of its channels, and their rate."""
-    audio, rate_hz = soundfile.read(path, always_2d=True)
-    return audio.mean(axis=1), rate_hz
+def read_mono(path: Path) -> NDArray[np.float64]:
+    """Samples of a file at `RATE_HZ` as the mean of its channels."""
+    return read_audio(path, RATE_HZ, mono=True)[0].astype(np.float64)
 
 
 def stem_of(song: Path, converter: Converter) -> NDArray[np.float64]:
     """The drums of a song, as mono, as they are saved beside the MIDI file."""
     if not converter.separates:
-        return read_mono(song)[0]
+        return read_mono(song)
     with tempfile.TemporaryDirectory() as folder:
         stem = Path(folder) / "stem.wav"
         converter.convert(song, Outputs(stem=stem))
-        return read_mono(stem)[0]
+        return read_mono(stem)
 
 
 def main() -> None:
@@ -55,11 +56,11 @@ def main() -> None:
     converters = [Converter(separator=name) for name in names]
     table, spent_s, music_s = np.zeros((len(songs), len(names))), np.zeros(len(names)), 0.0
     for row, song in enumerate(songs):
-        drums, rate_hz = read_mono(song / "drums.flac")
-        mix, _ = read_mono(song / "mix.flac")
+        drums = read_mono(song / "drums.flac")
+        mix = read_mono(song / "mix.flac")
         length = min(len(drums), len(mix))
         drums = drums[:length] * (drums[:length] @ mix[:length]) / (drums[:length] @ drums[:length])
-        music_s += length / rate_hz
+        music_s += length / RATE_HZ
         for column, converter in enumerate(converters):
             started_s = time.monotonic()
             estimate = stem_of(song / "mix.flac", converter)

@@ -20,6 +20,7 @@ from mix2midi.errors import AudioError, ModelError
 from mix2midi.separation import MODELS, NoSeparator, load_separator
 from mix2midi.separation.models import find_model
 from mix2midi.separation.separator import NetworkSeparator, measure_level
+from tests.golden import make_separation
 from tests.separators import RATE_HZ, noise, save_demucs, save_open_unmix, small_demucs
 
 
@@ -236,9 +237,9 @@ def test_golden_open_unmix() -> None:
     folder = Path(__file__).parent / "golden" / "open_unmix"
     golden = np.load(folder / "half_second.npz")
     stem = load_separator(str(folder)).separate(golden["mix"], 8000)
-    # The Wiener filter inverts matrices that are nearly singular: processors differ by up to 0.0002 there.
-    np.testing.assert_allclose(stem, golden["drums"], atol=1e-3)
-    assert np.sum((stem - golden["drums"]) ** 2) < 1e-6 * np.sum(golden["drums"] ** 2)
+    # openunmix's own code, run here: it is up to 0.0002 from what it gave on the machine that made the golden file.
+    np.testing.assert_allclose(stem, make_separation.drums(golden["mix"]), atol=1e-6)
+    np.testing.assert_allclose(stem, golden["drums"], atol=3e-4)
 
 
 def test_open_unmix_of_all_passing_mask_gives_the_mix(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -59,15 +60,10 @@ def separated(
     """
     if isinstance(separator, NoSeparator):
         yield source
-    elif keep is not None:
-        with atomic_write(keep) as partial:
-            _write_stem(partial, source, separator, 2, on_progress, named=keep)
-        yield AudioFile(keep)
-    else:
-        with _temporary_folder() as folder:
-            stem = folder / "stem.wav"
-            _write_stem(stem, source, separator, channels, on_progress, named=stem)
-            yield AudioFile(stem)
+        return
+    of_stem = channels if keep is None else 2
+    with _written(keep, partial(_write_stem, source, separator, of_stem, on_progress)) as stem:
+        yield stem
 
 
 @contextmanager
@@ -92,25 +88,27 @@ def with_own_sounds(
     AudioError, OutputError
         As `separated`.
     """
+    with _written(keep, partial(_write_restored, stem, song, notes)) as restored:
+        yield restored
+
+
+@contextmanager
+def _written(keep: Path | None, write: Callable[[Path, Path], None]) -> Iterator[AudioSource]:
+    """What `write` puts into its first path, named as its second one: where it stays, or until the block ends."""
     if keep is not None:
-        with atomic_write(keep) as partial:
-            _write_restored(partial, stem, song, notes, named=keep)
+        with atomic_write(keep) as beside:
+            write(beside, keep)
         yield AudioFile(keep)
     else:
         with _temporary_folder() as folder:
-            path = folder / "restored.wav"
-            _write_restored(path, stem, song, notes, named=path)
-            yield AudioFile(path)
+            write(folder / "stem.wav", folder / "stem.wav")
+            yield AudioFile(folder / "stem.wav")
 
 
-def _write_restored(
-    path: Path, stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], *, named: Path
-) -> None:
+def _write_restored(stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], path: Path, named: Path) -> None:
     change = _change_of_low_end(stem, song, notes)
-    is_mono = stem.channels == 1
-    blocks = _sums(stem.blocks(stem.rate_hz, mono=is_mono), change.blocks(stem.rate_hz, mono=is_mono))
-    n_samples = round(stem.duration_s * stem.rate_hz)
-    _write_blocks(path, blocks, stem.rate_hz, stem.channels, n_samples, named=named)
+    blocks = _sums(*(part.blocks(stem.rate_hz, mono=False) for part in (stem, change)))
+    _write_blocks(path, blocks, stem.rate_hz, stem.channels, round(stem.duration_s * stem.rate_hz), named=named)
 
 
 def _change_of_low_end(stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote]) -> AudioArray:
@@ -145,12 +143,11 @@ def _temporary_folder() -> Iterator[Path]:
 
 
 def _write_stem(
-    path: Path,
     source: AudioSource,
     separator: Separator,
     channels: int,
     on_progress: Callable[[float], None] | None,
-    *,
+    path: Path,
     named: Path,
 ) -> None:
     stereo = separator.separate_stream(source, on_progress)

@@ -112,10 +112,10 @@ def _model(
     played = np.zeros(len(mix))
     for _ in range(_ROUNDS):
         for drum in known:
-            rest = mix - (played - _play(drum, len(mix)))
-            _learn_sound(drum, rest, window)
-            _place_hits(drum, rest, shift)
-            played = mix - rest + _play(drum, len(mix))
+            others = played - _play(drum, len(mix))
+            _learn_sound(drum, mix - others, window)
+            _place_hits(drum, mix - others, shift)
+            played = others + _play(drum, len(mix))
     for start in starts:
         if len(start) < _MIN_HITS:
             for first in start:
