@@ -351,6 +351,13 @@ def test_whole_kits_play_alone_as_often_as_the_recipe_says(data: Path, monkeypat
     }
 
 
+def test_kits_that_are_judged_by_are_not_asked_for_the_whole_kits_to_learn_from(data: Path) -> None:
+    recipe = load_recipe(data / "recipe.yaml")
+    recipe = replace(recipe, slices=replace(recipe.slices, whole_kits={"plain": 1.0}, empty_share=0.0))
+    assert training_renderer(recipe, data).render(0)[0].any()
+    assert validation_renderer(recipe, data).render(0)[0].any()
+
+
 def test_a_whole_kit_that_is_left_out_or_misspelt_is_named(data: Path) -> None:
     recipe = load_recipe(data / "recipe.yaml")
     slices = replace(recipe.slices, whole_kits={"spare": 1.0})
