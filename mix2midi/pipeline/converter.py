@@ -15,7 +15,7 @@ import numpy as np
 from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.device import memory_guard, resolve_device
 from mix2midi.errors import AudioError, OptionError, OutputError
-from mix2midi.notes import Beat, DrumNote, Transcription
+from mix2midi.notes import Beat, Transcription
 from mix2midi.pipeline.meter import MeteredSource
 from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.pipeline.outputs import Outputs, Picture
@@ -34,8 +34,8 @@ MIN_DURATION_S = 0.01
 
 #: What a separator's stem counts for beside the mix that it was taken from. The built-in one loses more.
 STEM_SHARE, BUILTIN_SHARE = 2.0 / 3.0, 1.0 / 3.0
-#: Of the progress of separating, what the network takes where its stem and the mix are heard after it.
-_NETWORK_SHARE = 0.6
+#: Of the progress of separating, what the network takes where the mix is heard after it.
+_NETWORK_SHARE = 0.7
 #: A bar line this close to the downbeat that was asked for is that one.
 DOWNBEAT_TOLERANCE_S = 0.05
 #: Beats that lie this far beside the heard ones are worth a word.
@@ -273,7 +273,7 @@ class Converter:
     ) -> Iterator[tuple[AudioSource, HeatMap | None]]:
         """The drums of a song for as long as the block runs, and how the mix is painted where that is known by then.
 
-        What the built-in separator gives is heard, and its low end restored from what was heard.
+        The low end of what the built-in separator gives is restored from what is heard in the mix.
         """
         if self.choice.name != BUILTIN:
             with separated(song, self.choice.separator, keep, report) as stem:
@@ -281,20 +281,10 @@ class Converter:
             return
         channels = 1 if keep is None else 2
         with separated(song, self.choice.separator, None, lambda done: report(_NETWORK_SHARE * done), channels) as stem:
-            notes, of_mix = self._hear_first(
-                stem, source, lambda done: report(_NETWORK_SHARE + (1.0 - _NETWORK_SHARE) * done)
-            )
+            of_mix = self.transcriber.paint(source, lambda done: report(_NETWORK_SHARE + (1.0 - _NETWORK_SHARE) * done))
+            notes = pick_notes(self.transcriber.refine(of_mix), self.transcriber.pickings[self.view])
             with with_own_sounds(stem, source, notes, keep) as restored:
                 yield restored, of_mix
-
-    def _hear_first(
-        self, stem: AudioSource, mix: AudioSource, report: Callable[[float], None]
-    ) -> tuple[list[DrumNote], HeatMap]:
-        """What the built-in separator's stem and its mix hold, and how the mix alone is painted."""
-        of_stem = self.transcriber.paint(stem, lambda done: report(done / 2.0))
-        of_mix = self.transcriber.paint(mix, lambda done: report(0.5 + done / 2.0))
-        heat_map = self.transcriber.fuse(of_stem, of_mix, BUILTIN_SHARE)
-        return pick_notes(heat_map, self.transcriber.pickings[self.view]), of_mix
 
     def _paint(
         self, stem: AudioSource, song: AudioSource, of_mix: HeatMap | None, on_progress: Callable[[float], None]

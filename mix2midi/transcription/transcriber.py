@@ -98,7 +98,7 @@ class Transcriber:
         DeviceError
             The device ran out of memory.
         """
-        return self._refined(self.paint(source, on_progress))
+        return self.refine(self.paint(source, on_progress))
 
     def heat_map_of_both(
         self,
@@ -129,15 +129,16 @@ class Transcriber:
         return self.fuse(of_stem, of_mix, stem_share)
 
     def paint(self, source: AudioSource, on_progress: Callable[[float], None] | None = None) -> HeatMap:
-        """The heat map as it is before the song is heard as a whole, for `fuse`; errors as `heat_map_of` has."""
+        """The heat map before the song is heard as a whole, for `refine` and `fuse`; errors as `heat_map_of` has."""
         with memory_guard(self.device, f"{source.name}: transcribing drums"):
             return self._paint(source, on_progress or (lambda fraction: None))
 
     def fuse(self, of_stem: HeatMap, of_mix: HeatMap, stem_share: float) -> HeatMap:
         """What `heat_map_of_both` makes of the two heat maps that `paint` gives of a stem and its mix."""
-        return self._refined(fuse_heat_maps(of_stem, of_mix, stem_share))
+        return self.refine(fuse_heat_maps(of_stem, of_mix, stem_share))
 
-    def _refined(self, heat_map: HeatMap) -> HeatMap:
+    def refine(self, heat_map: HeatMap) -> HeatMap:
+        """What `heat_map_of` makes of the heat map that `paint` gives: each moment in the light of the whole song."""
         return heat_map if self._refinement is None else refine_heat_map(heat_map, self._refinement)
 
     def _paint(self, source: AudioSource, report: Callable[[float], None]) -> HeatMap:
