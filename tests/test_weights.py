@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -16,6 +17,7 @@ from mix2midi.transcription import Picking, Transcriber
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
 from mix2midi.transcription.peaks import CURVES, VIEWS
 from mix2midi.transcription.training.mean import main as mean_main
+from mix2midi.transcription.training.widen import main as widen_main
 from mix2midi.transcription.weights import SHIPPED_WEIGHTS, Weights, load_weights, save_weights
 from tests.networks import TINY, tiny_network
 
@@ -126,3 +128,53 @@ def test_a_mean_that_is_none_is_refused_in_a_line(tmp_path: Path, capsys: pytest
         stderr = capsys.readouterr().err
         assert trouble in stderr and stderr.count("\n") == 1
     assert not (tmp_path / "mean.safetensors").exists()
+
+
+def test_a_file_of_half_precision_is_smaller_hears_the_same_and_stays_one(tmp_path: Path, tiny_weights: Path) -> None:
+    half = tmp_path / "half.safetensors"
+    assert mean_main([str(half), f"{tiny_weights}=1", "--half-precision"]) == 0
+    matrices = {key for key, value in _stored(tiny_weights)[0].items() if value.ndim > 1}
+    assert matrices == {key for key, value in _stored(half)[0].items() if value.dtype == torch.float16}
+    loaded = load_weights(half)
+    assert all(value.dtype != torch.float16 for value in loaded.network.state_dict().values())
+    save_weights(loaded, tmp_path / "again.safetensors")
+    again, first = _stored(tmp_path / "again.safetensors")[0], _stored(half)[0]
+    assert all(torch.equal(value, again[key]) and value.dtype == again[key].dtype for key, value in first.items())
+    audio = np.random.default_rng(0).standard_normal(20000).astype(np.float32)
+    whole, halved = (Transcriber(load_weights(path)).heat_map(audio) for path in (tiny_weights, half))
+    np.testing.assert_allclose(halved.onset.astype(float), whole.onset.astype(float), atol=4e-3)
+
+
+def test_a_widened_network_hears_the_same(tmp_path: Path, tiny_weights: Path) -> None:
+    wide = replace(TINY, slow_stem=(3, 4, 5), slow_channels=7, trunk_channels=11)
+    recipe, output = tmp_path / "recipe.yaml", tmp_path / "wide.safetensors"
+    recipe.write_text(yaml.safe_dump({"network": {key: _plain(value) for key, value in wide.to_dict().items()}}))
+    assert widen_main([str(output), str(tiny_weights), str(recipe)]) == 0
+    widened = load_weights(output)
+    assert widened.network.config == wide
+    audio = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 64 * 512 + 4096)).astype(np.float32))
+    with torch.inference_mode():
+        before, after = tiny_network()(audio), widened.network(audio)
+    for old, new in zip(before, after, strict=True):
+        torch.testing.assert_close(new, old, atol=1e-4, rtol=1e-4)
+    audible = widened.network.train()(audio)[0].square().mean()
+    audible.backward()
+    reader = widened.network.get_parameter("slow_stem.convolutions.3.weight")
+    assert reader.grad is not None and reader.grad[:2, 2:].any(), "what listens to nothing new yet can learn to"
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def test_a_network_that_cannot_be_widened_is_refused_in_a_line(
+    tmp_path: Path, tiny_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe, output = tmp_path / "recipe.yaml", tmp_path / "wide.safetensors"
+    for change, trouble in (({"trunk_channels": 4}, "not narrowed"), ({"head_channels": 12}, "in nothing else")):
+        network = {key: _plain(value) for key, value in {**TINY.to_dict(), **change}.items()}
+        recipe.write_text(yaml.safe_dump({"network": network}))
+        assert widen_main([str(output), str(tiny_weights), str(recipe)]) == 1
+        stderr = capsys.readouterr().err
+        assert trouble in stderr and stderr.count("\n") == 1
+    assert not output.exists()

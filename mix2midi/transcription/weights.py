@@ -38,12 +38,15 @@ class Weights:
         Where they come from: recipe, date, steps, scores. For people only.
     refinements : tuple of RefinementNetwork
         In evaluation mode, on the CPU; they go over the heat maps that `network` paints, and vote. May be empty.
+    half_precision : bool
+        Whether their file keeps matrices as 16-bit floats, which halves it. They compute with 32 bits.
     """
 
     network: DrumNetwork
     pickings: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     refinements: tuple[RefinementNetwork, ...] = ()
+    half_precision: bool = False
 
     @property
     def vote(self) -> RefinementVote | None:
@@ -68,7 +71,7 @@ def save_weights(weights: Weights, path: Path) -> None:
         settings["refinements"] = [network.config.to_dict() for network in weights.refinements]
         for number, network in enumerate(weights.refinements):
             state = {**state, **{_prefix(number) + key: value for key, value in network.state_dict().items()}}
-    write_weights(path, _FORMAT, state, settings)
+    write_weights(path, _FORMAT, _halved(state) if weights.half_precision else state, settings)
 
 
 def load_weights(path: Path | None = None) -> Weights:
@@ -95,7 +98,7 @@ def load_weights(path: Path | None = None) -> Weights:
         refinements = tuple(_rebuild_refinement(config, _prefix(i), state) for i, config in enumerate(configs))
         for picking in settings["pickings"].values():
             Picking.from_dict(picking)
-        return Weights(network.eval(), settings["pickings"], settings["notes"], refinements)
+        return Weights(network.eval(), settings["pickings"], settings["notes"], refinements, _is_halved(state))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except OptionError as error:
@@ -103,6 +106,17 @@ def load_weights(path: Path | None = None) -> Weights:
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f"{path}: weights do not fit the network they describe ({reason})") from error
+
+
+def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Matrices and kernels as 16-bit floats; norms and biases, which are few, as they are."""
+    return {key: value.half() if value.ndim > 1 else value for key, value in state.items()}
+
+
+def _is_halved(state: dict[str, Tensor]) -> bool:
+    import torch
+
+    return any(value.dtype == torch.float16 for value in state.values())
 
 
 def _prefix(number: int) -> str:

@@ -57,10 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path, metavar="OUT")
     parser.add_argument("parts", nargs="+", metavar="WEIGHTS=SHARE", help="shares add up to 1")
+    parser.add_argument("--half-precision", action="store_true", help="a file of half the size, also after `tune`")
     options = parser.parse_args(arguments)
     try:
         check_weights_target(options.output)
-        save_weights(mean_weights([_read(part) for part in options.parts]), options.output)
+        mean = mean_weights([_read(part) for part in options.parts])
+        save_weights(replace(mean, half_precision=options.half_precision or mean.half_precision), options.output)
     except Mix2MidiError as error:
         print(f"mix2midi: {error}", file=sys.stderr)
         return 1
