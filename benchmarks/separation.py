@@ -3,7 +3,8 @@
 A song is a folder with `mix.flac` and its drums alone, `drums.flac`, aligned. The signal-to-distortion ratio is that of
 the whole song without any filter to suit, 10 log10(|drums|^2 / |drums - estimate|^2). Mixing desks turn stems up and
 down, so the drums are first brought to the level that they have in the mix: the one that explains most of it. Stems are
-those that `mix2midi --save-stem` writes; the times are of the whole run, transcription and all.
+those that `mix2midi --save-stem` writes; times are of the whole run, transcription and all. ``--input drums.flac`` asks
+what is left of drums alone.
 """
 
 from __future__ import annotations
@@ -50,20 +51,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--separator", action="append", help="name or folder; default: builtin and none")
+    parser.add_argument("--input", default="mix.flac", help="what is separated, in each song's folder")
     arguments = parser.parse_args()
     names = arguments.separator or ["builtin", "none"]
-    songs = sorted(path.parent for path in arguments.folder.glob("*/mix.flac"))
+    songs = sorted(path.parent for path in arguments.folder.glob(f"*/{arguments.input}"))
     converters = [Converter(separator=name) for name in names]
     table, spent_s, music_s = np.zeros((len(songs), len(names))), np.zeros(len(names)), 0.0
     for row, song in enumerate(songs):
         drums = read_mono(song / "drums.flac")
-        mix = read_mono(song / "mix.flac")
+        mix = read_mono(song / arguments.input)
         length = min(len(drums), len(mix))
         drums = drums[:length] * (drums[:length] @ mix[:length]) / (drums[:length] @ drums[:length])
         music_s += length / RATE_HZ
         for column, converter in enumerate(converters):
             started_s = time.monotonic()
-            estimate = stem_of(song / "mix.flac", converter)
+            estimate = stem_of(song / arguments.input, converter)
             spent_s[column] += time.monotonic() - started_s
             table[row, column] = sdr_db(drums, estimate[:length])
         print(f"{song.name:40s}" + "".join(f"{value:12.1f}" for value in table[row]), flush=True)

@@ -50,6 +50,16 @@ def test_drums_alone_pass_nearly_unchanged(separator: Separator, stems: tuple[np
     assert sdr_db(stems[0], separator.separate(stems[0], RATE_HZ)) > 10.0
 
 
+@pytest.mark.parametrize("level_db", [-40.0, -20.0, 12.0])
+def test_quiet_and_loud_songs_are_separated_alike(
+    separator: Separator, stems: tuple[np.ndarray, np.ndarray], level_db: float
+) -> None:
+    drums, band = stems
+    gain = np.float32(10.0 ** (level_db / 20.0))
+    usual = separator.separate(drums + band, RATE_HZ)
+    assert sdr_db(usual, separator.separate(gain * (drums + band), RATE_HZ) / gain) > 60.0
+
+
 def test_a_band_alone_loses_over_half_its_energy(separator: Separator, stems: tuple[np.ndarray, np.ndarray]) -> None:
     band = stems[1]
     left = separator.separate(band, RATE_HZ)

@@ -33,7 +33,7 @@ class FakeNetwork:
 
     def __init__(self, function: Callable[[np.ndarray], np.ndarray], is_normalised: bool = False) -> None:
         self._function = function
-        self.is_normalised = is_normalised
+        self.deviation = 1.0 if is_normalised else None
 
     def __call__(self, mix: np.ndarray) -> np.ndarray:
         assert mix.shape == (2, self.segment_length)

@@ -35,7 +35,7 @@ class HybridDemucs:
     Rouard, Massa, Défossez: Hybrid Transformers for Music Source Separation. ICASSP 2023.
     """
 
-    is_normalised = True
+    deviation: float | None = 1.0
 
     def __init__(self, model: Any, device: str, name: str = "htdemucs") -> None:
         self._model = model.to(device).eval()

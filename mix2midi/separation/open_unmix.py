@@ -67,13 +67,16 @@ class OpenUnmix:
     device : str
     name : str
         For messages.
+    deviation : float, optional
+        See `SegmentNetwork`. By default songs are taken as they are, as openunmix does.
     """
 
-    is_normalised = False
-
-    def __init__(self, network: Any, spectrogram: Spectrogram, device: str, name: str) -> None:
+    def __init__(
+        self, network: Any, spectrogram: Spectrogram, device: str, name: str, deviation: float | None = None
+    ) -> None:
         from openunmix.model import Separator
 
+        self.deviation = deviation
         self._channels = spectrogram.channels
         self._device = device
         self._task = f"separating drums with {name}"
@@ -125,7 +128,9 @@ def load_published_open_unmix(name: str, path: Path, device: str) -> NetworkSepa
     return _separator(name, networks["drums"], Spectrogram(), device)
 
 
-def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -> NetworkSeparator:
+def load_open_unmix_folder(
+    folder: Path, device: str, name: str | None = None, deviation: float | None = None
+) -> NetworkSeparator:
     """Load a model that was trained with open-unmix.
 
     Parameters
@@ -136,6 +141,8 @@ def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -
     device : str
     name : str, optional
         What the separator is called; by default the folder's name.
+    deviation : float, optional
+        See `SegmentNetwork`; by default songs are taken as they are.
 
     Raises
     ------
@@ -143,7 +150,7 @@ def load_open_unmix_folder(folder: Path, device: str, name: str | None = None) -
         If a file is missing, damaged, or does not fit the others.
     """
     network, spectrogram = read_open_unmix_folder(folder)
-    return _separator(name or folder.resolve().name, network, spectrogram, device)
+    return _separator(name or folder.resolve().name, network, spectrogram, device, deviation)
 
 
 def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
@@ -170,9 +177,11 @@ def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
     return network, spectrogram
 
 
-def _separator(name: str, network: Any, spectrogram: Spectrogram, device: str) -> NetworkSeparator:
+def _separator(
+    name: str, network: Any, spectrogram: Spectrogram, device: str, deviation: float | None = None
+) -> NetworkSeparator:
     with memory_guard(device, f"loading {name}"):
-        return NetworkSeparator(name, OpenUnmix(network.eval(), spectrogram, device, name))
+        return NetworkSeparator(name, OpenUnmix(network.eval(), spectrogram, device, name, deviation))
 
 
 def _whole_hops(duration_s: float, spectrogram: Spectrogram) -> int:

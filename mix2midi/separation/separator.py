@@ -89,14 +89,15 @@ class SegmentNetwork(Protocol):
     rate_hz : int
     segment_length, stride_length : int
         In samples at `rate_hz`.
-    is_normalised : bool
-        Whether it expects songs of mean 0 and standard deviation 1, measured over the whole song.
+    deviation : float or None
+        Standard deviation that it expects songs to have, with a mean of 0, measured over the whole song; None where it
+        takes them as they are.
     """
 
     rate_hz: int
     segment_length: int
     stride_length: int
-    is_normalised: bool
+    deviation: float | None
 
     def __call__(self, mix: Samples) -> Samples:
         """From [2, segment_length] to the drums in it, of the same shape."""
@@ -122,12 +123,13 @@ class NetworkSeparator:
     def separate_stream(self, source: AudioSource, on_progress: Progress | None = None) -> Iterator[Samples]:
         """See `Separator.separate_stream`."""
         network = self.network
-        level = measure_level(source, self.rate_hz) if network.is_normalised else Level(0.0, 1.0)
+        level = Level(0.0, 1.0) if network.deviation is None else measure_level(source, self.rate_hz)
+        scale = np.float32(level.deviation / (network.deviation or 1.0))
 
         def separate_segment(mix: Samples) -> Samples:
             if not np.ptp(mix):  # silence: some networks hear something in it
                 return np.zeros_like(mix)
-            return network((mix - np.float32(level.mean)) / np.float32(level.deviation)) * np.float32(level.deviation)
+            return network((mix - np.float32(level.mean)) / scale) * scale
 
         blocks = _stereo_blocks(source, self.rate_hz)
         stem = separate_in_segments(
