@@ -133,6 +133,7 @@ def test_a_mean_that_is_none_is_refused_in_a_line(tmp_path: Path, capsys: pytest
 def test_a_file_of_half_precision_is_smaller_hears_the_same_and_stays_one(tmp_path: Path, tiny_weights: Path) -> None:
     half = tmp_path / "half.safetensors"
     assert mean_main([str(half), f"{tiny_weights}=1", "--half-precision"]) == 0
+    assert half.stat().st_size < tiny_weights.stat().st_size
     matrices = {key for key, value in _stored(tiny_weights)[0].items() if value.ndim > 1}
     assert matrices == {key for key, value in _stored(half)[0].items() if value.dtype == torch.float16}
     loaded = load_weights(half)

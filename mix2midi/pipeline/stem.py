@@ -79,7 +79,7 @@ def with_own_sounds(
     song : AudioSource
         The mix that it was taken from.
     notes : sequence of DrumNote
-        What was heard in them, in order of onset.
+        What was heard in the song, in order of onset.
     keep : Path, optional
         Where the result stays. By default it goes when the block ends.
 
