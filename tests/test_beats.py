@@ -105,6 +105,25 @@ def test_every_time_signature_can_be_asked_for(signature):
     assert set(beats.position) == set(range(1, beats.signature.numerator + 1))
 
 
+@pytest.mark.parametrize("signature", ["2/2", "4/2", "2/1", "6/4"])
+@pytest.mark.parametrize("tempo_bpm", [90.0, 112.0, 140.0])
+def test_a_longer_beat_that_is_asked_for_does_not_change_the_tempo(signature, tempo_bpm):
+    beats = track_beats(rock(tempo_bpm), 30.0, BeatOptions(signature=TimeSignature.parse(signature)))
+    assert beats.tempo_bpm == pytest.approx(tempo_bpm, rel=0.01), "quarters a minute"
+    assert beats.times_s[0] < 60.0 / tempo_bpm * beats.signature.beat_quarters
+    assert beats.times_s[-1] > 30.0
+    if beats.signature.bar_quarters == 4:
+        in_quarters = track_beats(rock(tempo_bpm), 30.0)
+        assert np.isin(beats.downbeats_s[:-2].round(6), in_quarters.downbeats_s.round(6)).all()
+
+
+def test_half_notes_are_counted_in_a_song_of_hardly_a_beat():
+    options = BeatOptions(signature=TimeSignature(2, 2))
+    beats = track_beats([DrumNote(0.1, SNARE, 90)], 0.3, options)
+    assert len(beats.times_s) >= 2
+    assert str(beats.signature) == "2/2"
+
+
 @pytest.mark.parametrize("eighths", [5, 7, 9])
 @pytest.mark.parametrize("eighth_bpm", [175.0, 210.0, 250.0])
 def test_eighths_that_are_asked_for_are_counted_and_no_quarters(eighths, eighth_bpm):

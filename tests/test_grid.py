@@ -9,7 +9,7 @@ import mido
 import numpy as np
 import pretty_midi
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from mix2midi.errors import OptionError
@@ -25,6 +25,7 @@ from mix2midi.postprocess import (
     track_beats,
     write_midi,
 )
+from mix2midi.postprocess.grid import lay_grid
 from mix2midi.postprocess.tempo_map import TickClock
 from tests.readers import (
     midicsv_events,
@@ -151,6 +152,31 @@ def test_a_start_off_the_beat_is_filled_with_part_of_one(first_s, bar):
     first = tempo_map.signatures[0]
     assert (first.numerator, first.denominator) == bar
     assert 60 <= tempo_map.tempo_bpm <= 400
+
+
+@given(
+    lead_in_beats=st.floats(0.1, 0.95),
+    first_hit=st.sampled_from([0.125, 0.25, 0.375, 0.5, 0.75, 0.875]),
+    tempo_bpm=st.floats(60, 200),
+    position=st.integers(1, 4),
+)
+@settings(deadline=None)
+def test_hits_before_the_first_beat_lie_on_its_lines(lead_in_beats, first_hit, tempo_bpm, position):
+    assume(lead_in_beats > first_hit)
+    beat_s = 60.0 / tempo_bpm
+    beats = make_beats(tempo_bpm=tempo_bpm, first_s=lead_in_beats * beat_s, position=position)
+    first_onset_s = beats.times_s[0] - first_hit * beat_s
+    grid = lay_grid(beats, first_onset_s=first_onset_s)
+    clock = TickClock(grid.tempo_map, 960)
+    line_s = [clock.seconds(tick) for tick in range(0, 960 * 4, 960 // 8)]  # the file's thirty-seconds
+    assert distance(np.array([first_onset_s]), line_s).max() < 0.0255
+    if (lead_in_beats - first_hit) * beat_s > 0.026:
+        assert distance(np.array([first_onset_s]), line_s).max() < 0.001
+        of_beats_s = grid.beats.seconds(grid.beats.quarters(grid.beats.times_s[:1]) + np.arange(8) / 8)
+        assert distance(np.array([first_onset_s]), of_beats_s).max() < 0.001, "what is quantised stays there"
+    assert distance(beats.times_s, grid_of(grid.tempo_map, beats.times_s[-1] + 1)[0]).max() < 0.0051
+    assert grid.tempo_map.tempo_bpm <= 3.01 * max(tempo_bpm, 100)
+    assert len(grid.tempo_map.tempos) <= 3
 
 
 def test_a_ritardando_costs_few_events():

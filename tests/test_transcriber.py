@@ -134,6 +134,15 @@ def test_reference_level_is_reached_and_silence_left_alone() -> None:
     assert reference_gain([]) == 1.0
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.0003])
+def test_long_silence_around_a_song_hardly_changes_its_level(noise: float) -> None:
+    song = clicks(10.0)
+    silence = noise * np.random.default_rng(0).standard_normal(300 * RATE_HZ).astype(np.float32)
+    gain = reference_gain([window_levels_db(song, RATE_HZ)])
+    amid_silence = reference_gain([window_levels_db(np.concatenate([silence, song, silence]), RATE_HZ)])
+    assert gain / 2 < amid_silence < gain * 2
+
+
 def test_heat_map_knows_its_times() -> None:
     heat_map = paint(clicks(1.0), 5.0)
     times_s = heat_map.frame_times_s()

@@ -170,10 +170,12 @@ def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOption
     return Arranged(options.velocity.apply(placed), grid.beats, tempo_map, tempo_bpm, quantized, bent_s)
 
 
-def _first_known_s(notes: Sequence[DrumNote], options: BeatOptions) -> float:
+def _first_known_s(notes: Sequence[DrumNote], options: BeatOptions) -> float | None:
     """Where the first beat may be known: at the first hit, or at a downbeat that was given before it."""
-    first_onset_s = notes[0].onset_s if notes else 0.0
-    return first_onset_s if options.downbeat_s is None else min(first_onset_s, options.downbeat_s)
+    known_s = [note.onset_s for note in notes[:1]]
+    if options.downbeat_s is not None:
+        known_s.append(options.downbeat_s)
+    return min(known_s, default=None)
 
 
 def _bent_s(beats: Beats, notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,6 +112,10 @@ def track_beats(
     options = options or BeatOptions()
     if options.downbeat_s is not None and options.downbeat_s > duration_s:
         raise OptionError(f"a downbeat at {options.downbeat_s:g} s is after the song's end at {duration_s:.2f} s")
+    if options.signature is not None and options.signature.beat_quarters > 1:
+        in_quarters = TimeSignature(int(options.signature.bar_quarters), 4)
+        beats = track_beats(notes, duration_s, replace(options, signature=in_quarters), network=network)
+        return _in_longer_beats(beats, options.signature)
     onsets = count_onsets(np.array([note.onset_s for note in notes]))
     if onsets < MIN_ONSETS:
         return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
@@ -178,7 +183,8 @@ def _decode_level(
     if options.tempo_bpm is not None or len(times_s) < MIN_BEATS:
         return times_s, position
     tempo_bpm = tempo_of(times_s)
-    if position.max() != 6 and not _counts_eighths(options):  # levels are those of quarters
+    finds_eighths = options.signature is None and position.max() == 6
+    if not finds_eighths and not _counts_eighths(options):  # levels are those of quarters
         heard = Heard.of(notes, observations[0, PADDING:-PADDING])
         tempo_bpm *= likely_level(times_s, position, heard, (MIN_BEAT_BPM, MAX_BEAT_BPM))
     if tempo_bpm == tempo_of(times_s) and not is_misheard_in_part(times_s):
@@ -299,6 +305,19 @@ def _signature_of(position: NDArray[np.int64]) -> TimeSignature:
     is_whole_bar = np.count_nonzero(position == 1) >= 2
     beats_per_bar = int(position.max()) if is_whole_bar else max(4, int(position.max()))
     return TimeSignature(beats_per_bar, 8 if beats_per_bar == 6 else 4)
+
+
+def _in_longer_beats(beats: Beats, signature: TimeSignature) -> Beats:
+    """Count halves or whole notes where quarters were counted, which is what tempos and their levels are known of."""
+    step = int(signature.beat_quarters)
+    first, last = beats.quarters(beats.times_s[[0, -1]]) / step
+    number = np.arange(ceil(first), ceil(last) + 2)  # from the first downbeat on; two at least
+    return replace(
+        beats,
+        times_s=beats.seconds(number * float(step)),
+        position=number % signature.numerator + 1,
+        signature=signature,
+    )
 
 
 def _even_beats(duration_s: float, options: BeatOptions, reason: str) -> Beats:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mix2midi.errors import OptionError
 from mix2midi.postprocess.tempo_map import microseconds_of_tempo
 
-#: More in a bar the decoder of beats does not hold.
+#: More in a bar the decoder of beats does not hold; beats longer than a quarter note are followed in quarters.
 MAX_BEATS_PER_BAR = 15
 #: A frame and a half of the network that hears beats; beyond it nothing can be counted.
 MAX_COUNTED_BPM = 2000.0
@@ -137,9 +137,10 @@ class BeatOptions:
     def __post_init__(self) -> None:
         if self.tempo_bpm is not None:
             microseconds_of_tempo(self.tempo_bpm)
-        if self.signature is not None and self.signature.numerator > MAX_BEATS_PER_BAR:
+        if self.signature is not None and max(self.signature.numerator, self.signature.bar_quarters) > MAX_BEATS_PER_BAR:
             raise OptionError(
-                f"time signature {self.signature} is too long to follow; at most {MAX_BEATS_PER_BAR} beats"
+                f"time signature {self.signature} is too long to follow; at most {MAX_BEATS_PER_BAR} beats, and as many "
+                "quarter notes"
             )
         if self.tempo_bpm is not None and self.signature is not None:
             beats_per_minute = self.tempo_bpm / float(self.signature.beat_quarters)

@@ -1,7 +1,8 @@
 """From beats in seconds to a tempo map: bar lines of the file on the downbeats of the song, onsets where they are.
 
 Time 0 of the file is the first sample of the song, which is hardly ever a bar line. The time before the first beat that
-is heard is therefore filled with whole beats, or part of one, at whatever tempo makes them end on that beat.
+is heard is therefore filled with whole beats, or part of one, at whatever tempo makes them end on that beat. Where
+drums play in that time already, it changes before the first of them only: they lie on lines as the later ones do.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ TOLERANCE_S = 0.005
 START_TOLERANCE_S = 0.025
 #: A lead-in shorter than this part of a beat is no beat, but a few sixteenths or thirty-seconds.
 SHORTEST_BEAT = 2 / 3
+THIRTY_SECOND = Fraction(1, 8)
+#: How much faster than the song what precedes the first hit of a lead-in may be, to fill it up to a whole beat.
+FASTEST_START = 3.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class SongGrid:
     Attributes
     ----------
     beats : Beats
-        On the lines of the tempo map, from the start of the file on; where that lies within a beat, the first one is
-        the beat before it, at a time below 0.
+        On the lines of the tempo map wherever somebody plays, from the start of the file on; where that lies within a
+        beat, the first one is the beat before it, at a time below 0.
     tempo_map : TempoMap
         That follows the song.
     tempo_bpm : float
@@ -62,20 +66,32 @@ class SongGrid:
 
 @dataclass(frozen=True, slots=True)
 class _LeadIn:
-    """What stands before the first beat that counts: beat number `first`, after `quarters` quarter notes."""
+    """What stands before the first beat that counts.
+
+    Attributes
+    ----------
+    first : int
+        Number of that beat.
+    quarters : Fraction
+        Quarter notes before it.
+    played : Fraction
+        The last of these, in which there are hits: they have the song's tempo.
+    """
 
     first: int
     quarters: Fraction
+    played: Fraction = Fraction(0)
 
 
-def tempo_map_from_beats(beats: Beats, *, first_onset_s: float = 0.0, mode: str = "map") -> TempoMap:
+def tempo_map_from_beats(beats: Beats, *, first_onset_s: float | None = None, mode: str = "map") -> TempoMap:
     """Tempo and time signature that put the file's bar lines on the song's downbeats.
 
     Parameters
     ----------
     beats : Beats
-    first_onset_s : float
-        Time of the first hit. Before it nobody hears where the beats are, and the lead-in may stretch.
+    first_onset_s : float, optional
+        Time of the first hit. Before it nobody hears where the beats are, and the lead-in may stretch. By default that
+        is the first beat.
     mode : str
         One of `TEMPO_MODES`. ``"map"``: tempo events on beats, as few as keep the grid within `TOLERANCE_S` of them; a
         steady song gets one, and one for the lead-in where the song does not start on a beat. ``"constant"``: one tempo
@@ -96,11 +112,11 @@ def tempo_map_from_beats(beats: Beats, *, first_onset_s: float = 0.0, mode: str 
     return grid.tempo_map if mode == "map" else grid.constant_map()
 
 
-def lay_grid(beats: Beats, *, first_onset_s: float = 0.0) -> SongGrid:
+def lay_grid(beats: Beats, *, first_onset_s: float | None = None) -> SongGrid:
     """The tempo map that follows a song, and the song's beats moved to its lines.
 
-    They move by `TOLERANCE_S` at most, and a first one near the start by `START_TOLERANCE_S`; those before the first
-    that counts, where nobody plays, are spread over the lead-in.
+    They move by `TOLERANCE_S` at most, and by `START_TOLERANCE_S` near the start; those before the first that counts,
+    where nobody plays, are spread over the lead-in.
 
     What is quantised to these beats lies on the lines that a DAW draws, to the tick.
 
@@ -108,10 +124,10 @@ def lay_grid(beats: Beats, *, first_onset_s: float = 0.0) -> SongGrid:
     ----------
     beats : Beats
         As they were heard.
-    first_onset_s : float
+    first_onset_s : float, optional
         See `tempo_map_from_beats`.
     """
-    lead_in = _lead_in(beats, first_onset_s)
+    lead_in = _lead_in(beats, float(beats.times_s[0]) if first_onset_s is None else first_onset_s)
     position = int(beats.position[lead_in.first])
     signatures = list(_signatures(beats.signature, position, lead_in.quarters))
     tempo_map = TempoMap(_merged(_tempos(beats, lead_in)), signatures)
@@ -119,6 +135,8 @@ def lay_grid(beats: Beats, *, first_onset_s: float = 0.0) -> SongGrid:
     before = ceil(lead_in.quarters / step)  # beats of the lead-in; its first one may be broken
     quarters = [lead_in.quarters + step * number for number in range(-before, len(beats.times_s) - lead_in.first)]
     times_s = np.array([tempo_map.seconds(quarter) for quarter in quarters])
+    if lead_in.played:
+        times_s[:before] = times_s[before] - np.diff(times_s)[before] * np.arange(before, 0, -1)
     positions = (position - 1 + np.arange(-before, len(quarters) - before)) % beats.signature.numerator + 1
     positions[before:] = beats.position[lead_in.first :]
     counted_s = times_s[-1] - times_s[before]
@@ -133,14 +151,46 @@ def _lead_in(beats: Beats, first_onset_s: float) -> _LeadIn:
     start_s = float(beats.times_s[first])
     if start_s <= START_TOLERANCE_S:
         return _LeadIn(first, Fraction(0))
-    beat_quarters = beats.signature.beat_quarters
-    length = start_s / float(beats.times_s[first + 1] - start_s)  # in beats
+    beat_s = float(beats.times_s[first + 1] - start_s)
+    quarters = _lead_in_quarters(start_s, beat_s, beats.signature.beat_quarters)
+    if first_onset_s >= start_s - START_TOLERANCE_S:
+        return _LeadIn(first, quarters)
+    quarter_s = beat_s / float(beats.signature.beat_quarters)
+    return _with_hits(_LeadIn(first, quarters), start_s / quarter_s, (start_s - first_onset_s) / quarter_s, quarter_s)
+
+
+def _lead_in_quarters(start_s: float, beat_s: float, beat_quarters: Fraction) -> Fraction:
+    """Quarter notes that fill a lead-in in which nobody plays."""
+    length = start_s / beat_s
     if length >= SHORTEST_BEAT:
         quarters = round(length) * beat_quarters
         is_storable = 60.0 * float(quarters) / start_s >= MIN_TEMPO_BPM  # a lead-in may stretch by half
-        return _LeadIn(first, quarters if is_storable else ceil(length) * beat_quarters)
-    unit = Fraction(1, 4) if length * float(beat_quarters) > 1 / 6 else Fraction(1, 8)
-    return _LeadIn(first, max(1, round(length * float(beat_quarters / unit))) * unit)
+        return quarters if is_storable else ceil(length) * beat_quarters
+    unit = 2 * THIRTY_SECOND if length * float(beat_quarters) > 1 / 6 else THIRTY_SECOND
+    return max(1, round(length * float(beat_quarters / unit))) * unit
+
+
+def _with_hits(lead_in: _LeadIn, start: float, first_hit: float, quarter_s: float) -> _LeadIn:
+    """The same where the first hit is before the first beat that counts.
+
+    Parameters
+    ----------
+    lead_in : _LeadIn
+        As it were if nobody played.
+    start, first_hit : float
+        How long before that beat the file and the first hit start, in quarter notes of the song.
+    quarter_s : float
+    """
+    played = ceil((first_hit - TOLERANCE_S / quarter_s) / THIRTY_SECOND) * THIRTY_SECOND
+    if played > start:  # the song starts with that hit, between two lines
+        played -= THIRTY_SECOND
+    left = start - float(played)
+    if left * quarter_s < START_TOLERANCE_S and played:
+        return _LeadIn(lead_in.first, played)
+    quarters = lead_in.quarters
+    if not left < float(quarters - played) < FASTEST_START * left:
+        quarters = played + max(1, round(left / THIRTY_SECOND)) * THIRTY_SECOND
+    return _LeadIn(lead_in.first, quarters, played)
 
 
 def _signatures(signature: TimeSignature, position: int, lead_in: Fraction) -> Iterator[SignatureEvent]:
@@ -177,9 +227,12 @@ def _tempos(beats: Beats, lead_in: _LeadIn) -> Iterator[TempoEvent]:
     step = beats.signature.beat_quarters
     start, now, quarter = lead_in.first, Fraction(0), lead_in.quarters
     if lead_in.quarters:
-        microseconds = round(times[start] / lead_in.quarters)
+        own = _longest_line(times, start, Fraction(times[start]), step)[1]
+        silent = lead_in.quarters - lead_in.played
+        microseconds = round((times[start] - own * lead_in.played) / silent)
         yield TempoEvent(Fraction(0), microseconds)
-        now = microseconds * lead_in.quarters
+        yield TempoEvent(silent, own)
+        now = microseconds * silent + own * lead_in.played
     while start < len(times) - 1:
         end, microseconds = _longest_line(times, start, now, step)
         yield TempoEvent(quarter, microseconds)

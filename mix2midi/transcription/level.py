@@ -1,7 +1,8 @@
 """One playing level for everything that the network hears, in training and in use.
 
 Songs come at any level. The loud moments (the 95th percentile of the level in windows of 100 ms) are brought to one
-reference, so that a quiet recording is not a quiet drummer. Percentiles, because one clipped sample must not decide.
+reference, so that a quiet recording is not a quiet drummer. Percentiles, because one clipped sample must not decide. Of
+long silence only so much counts that the loud moments are still some of those that sound.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from mix2midi.units import decibels_to_gain, gain_to_decibels
 WINDOW_S = 0.1
 LOUD_PERCENTILE = 95.0
 REFERENCE_DB = -15.0
+#: Windows that are less than this below the loudest one sound.
+SOUNDING_RANGE_DB = 40.0
+#: Silent windows that count for each that sounds.
+SILENT_PER_SOUNDING = 6
 #: Below this, a recording is silence, and silence is not amplified into hits.
 SILENCE_DB = -75.0
 MAX_GAIN_DB = 50.0
@@ -47,5 +52,7 @@ def reference_gain(levels_db: Iterable[NDArray[np.float64]]) -> float:
     levels = np.concatenate(collected) if collected else np.zeros(0)
     if levels.size == 0 or levels.max() < SILENCE_DB:
         return 1.0
-    loud_db = float(np.percentile(levels, LOUD_PERCENTILE))
+    sounds = levels > levels.max() - SOUNDING_RANGE_DB
+    silent = levels[~sounds][: SILENT_PER_SOUNDING * np.count_nonzero(sounds)]
+    loud_db = float(np.percentile(np.concatenate([levels[sounds], silent]), LOUD_PERCENTILE))
     return float(decibels_to_gain(min(REFERENCE_DB - loud_db, MAX_GAIN_DB)))

@@ -62,7 +62,7 @@ def make_example(groove: Groove, duration_s: float, rng: np.random.Generator) ->
     beats_s = beats_s[: np.searchsorted(beats_s, duration_s) + 1]
     grid = np.arange(len(beats_s)) + first_beat
     inside = (groove.beat > grid[0] - 0.5) & (groove.beat < grid[-1])
-    onset_s = np.interp(groove.beat[inside], grid, beats_s)
+    onset_s = np.interp(groove.beat[inside], grid, beats_s) - _before_first_s(groove.beat[inside], grid, beats_s)
     row, velocity = groove.row[inside], groove.velocity[inside]
     onset_s, row, velocity = mishear(onset_s, row, velocity, rng)
     target = beat_targets(beats_s, grid % groove.beats_per_bar == 0, frames)
@@ -96,6 +96,13 @@ def _beat_times(groove: Groove, duration_s: float, rng: np.random.Generator) -> 
         first = int(rng.integers(0, last + 1)) // groove.beats_per_bar * groove.beats_per_bar
         return beats_s - beats_s[0] + rng.choice([0.02, rng.uniform(0.0, 3.0)]), first
     return beats_s - beats_s[0] - rng.uniform(0.0, 60.0 / tempo_bpm), int(rng.integers(0, last + 1))
+
+
+def _before_first_s(
+    beat: NDArray[np.float64], grid: NDArray[np.int64], beats_s: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How long before the first beat pick-ups are: interpolation would put them on it."""
+    return np.maximum(grid[0] - beat, 0.0) * (beats_s[1] - beats_s[0])
 
 
 def mishear(

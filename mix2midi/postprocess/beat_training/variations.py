@@ -30,7 +30,7 @@ PAUSE_BARS, LONELY_DRUM_SHARE = (1, 2, 4, 8), 0.5
 #: tempos at most.
 SWING_PERCENTS = (54.0, 70.0)
 SIXTEENTHS_SHARE, SIXTEENTHS_FASTEST_BPM = 0.35, 120.0
-#: A hit this much before a bar line, in beats, belongs to the bar that begins there.
+#: A hit this much before a beat or a bar line, in beats, belongs to what begins there: half of those on a beat are early.
 EARLY = 0.1
 #: Shares of grooves in four that become bars of three and of six eighths.
 THREES_SHARE, SIXES_SHARE = 0.15, 0.10
@@ -96,10 +96,10 @@ def in_other_meter(groove: Groove, rng: np.random.Generator) -> Groove:
 def _in_three(groove: Groove, rng: np.random.Generator) -> Groove:
     """Leave the same beat out of every bar, never the first."""
     dropped = rng.integers(1, 4)
-    bar, beat = np.divmod(groove.beat, 4.0)
-    keep = np.floor(beat) != dropped
-    beat = np.where(beat > dropped, beat - 1.0, beat)
-    return _only(replace(groove, beat=bar * 3 + beat, beats_per_bar=3), keep)
+    number = _number_of_beat(groove)
+    bar, place = np.divmod(number, 4)
+    beat = groove.beat - bar - (place > dropped)
+    return _only(replace(groove, beat=beat, beats_per_bar=3), place != dropped)
 
 
 def _in_six(groove: Groove) -> Groove:
@@ -107,9 +107,10 @@ def _in_six(groove: Groove) -> Groove:
 
     Kick on one and snare on two become kick on one and snare on four, the usual 6/8.
     """
-    beat, phase = np.divmod(groove.beat, 1.0)
-    eighth = beat * 3 + phase * 2
-    again = (phase >= 0.5) & (groove.row != _ROW["kick"]) & (groove.row != _ROW["snare"])
+    number = _number_of_beat(groove)
+    phase = groove.beat - number
+    eighth = number * 3 + phase * 2
+    again = (phase >= 0.5 - EARLY) & (groove.row != _ROW["kick"]) & (groove.row != _ROW["snare"])
     position = np.concatenate([eighth, eighth[again] + 1.0])
     order = np.argsort(position, kind="stable")
     return replace(
@@ -120,6 +121,11 @@ def _in_six(groove: Groove) -> Groove:
         tempo_bpm=groove.tempo_bpm * 2.0,
         beats_per_bar=6,
     )
+
+
+def _number_of_beat(groove: Groove) -> NDArray[np.int64]:
+    """Which beat each hit belongs to, from 0; those just before the first beat are of the first."""
+    return np.floor(groove.beat + EARLY).astype(np.int64)
 
 
 def _is_in_bars(groove: Groove, start: int, bars: int) -> NDArray[np.bool_]:
