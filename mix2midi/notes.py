@@ -74,6 +74,8 @@ class Transcription:
         Such as ``"6/8"``.
     beats : sequence of Beat
         Where the beats of the song were heard; empty where nobody listened.
+    elapsed_s : float
+        How long the transcription took.
     """
 
     notes: Sequence[DrumNote]

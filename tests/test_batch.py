@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from mix2midi.errors import Mix2MidiError, OptionError, OutputError
 from mix2midi.files import PROGRAM
 from mix2midi.pipeline import Conversion, Converter, Failure, Skipped, plan_jobs, run_jobs
+from mix2midi.separation.choice import Choice
+from mix2midi.separation.separator import NoSeparator
 from mix2midi.transcription import Transcriber
 from tests.songs import files_in, write_song
 
@@ -243,6 +245,25 @@ def test_existing_results_are_skipped_if_complete(tmp_path: Path, converter: Con
     assert isinstance(b, Conversion)
     assert (tmp_path / "a.mid").stat().st_size == 0
     assert (tmp_path / "b.csv").stat().st_size > 0
+
+
+def test_a_stem_that_nothing_separates_is_not_waited_for(
+    tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = Choice(NoSeparator(), NoSeparator.name, "none: no network")
+    monkeypatch.setattr("mix2midi.pipeline.converter.choose_separator", lambda *args, **kwargs: nothing)
+    converter = Converter(separator="auto", weights=tiny_weights, device="cpu")
+    jobs, _ = plan_jobs([write_song(tmp_path / "a.wav")], extras=["stem"])
+    assert isinstance(next(run_jobs(converter, jobs, skip_existing=True)), Conversion)
+    assert isinstance(next(run_jobs(converter, jobs, skip_existing=True)), Skipped)
+
+
+def test_somebody_elses_stem_does_not_hinder_a_run_that_writes_none(tmp_path: Path, converter: Converter) -> None:
+    song = write_song(tmp_path / "a.wav")
+    (tmp_path / "a.drums.wav").write_bytes(b"mine")
+    (outcome,) = run_jobs(converter, plan_jobs([song], extras=["stem"])[0])
+    assert isinstance(outcome, Conversion)
+    assert (tmp_path / "a.drums.wav").read_bytes() == b"mine"
 
 
 def test_subfolders_are_made_for_their_songs(tmp_path: Path, converter: Converter) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from mix2midi.audio import AudioArray
 from mix2midi.drums import FAMILIES, PIECES
 from mix2midi.notes import Beat, DrumNote, Transcription
-from mix2midi.pipeline.plot import draw_transcription
+from mix2midi.pipeline.plot import _draw_grid, draw_transcription
 from mix2midi.pipeline.plot_data import (
     EXCERPT_S,
     Span,
@@ -170,3 +171,14 @@ def test_grid_and_what_was_played_are_drawn(tmp_path: Path) -> None:
         draw_transcription(tmp_path / "song.png", song, blank(1.5), transcription, played=played)
         sizes.append((tmp_path / "song.png").stat().st_size)
     assert len(set(sizes)) == 3
+
+
+@pytest.mark.parametrize(
+    ("first_s", "position", "numbers"), [(0.0, 1, "1 2"), (0.0, 3, "2 3"), (0.1, 1, "2 3"), (0.1, 4, "3 4")]
+)
+def test_bars_have_the_numbers_of_the_file(first_s: float, position: int, numbers: str) -> None:
+    """A part of a beat and a pick-up are bars there, see `mix2midi.postprocess.grid`."""
+    ax = Figure().add_subplot()
+    beats = [Beat(first_s + 0.5 * number, (number + position - 1) % 4 + 1) for number in range(8)]
+    _draw_grid(ax, beats, 3, Span(0.0, 4.0))
+    assert " ".join(text.get_text() for text in ax.texts) == numbers

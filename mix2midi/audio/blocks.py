@@ -17,6 +17,7 @@ Samples = NDArray[np.float32]
 LOUDEST = 1e6
 #: Channels whose mean has less than this part of their power, 40 dB below, are one sound and its inverse.
 _CANCELLED = 1e-4
+_MIX_DOWN_WINDOW_S, _MIX_DOWN_FADE_S = 1.0, 0.02
 
 
 def stream_blocks(
@@ -35,19 +36,30 @@ def stream_blocks(
     """
     checked = _check_samples(chunks, name, from_rate_hz)
     if mono:
-        checked = (mix_down(chunk) for chunk in checked)
+        checked = mix_down(checked, from_rate_hz)
     resampled = checked if from_rate_hz == rate_hz else _resample(checked, from_rate_hz, rate_hz)
     return _rechunk(resampled, max(1, seconds_to_samples(block_s, rate_hz)))
 
 
-def mix_down(channels: Samples) -> Samples:
+def mix_down(chunks: Iterator[Samples], rate_hz: int) -> Iterator[Samples]:
     """The mean of all channels, [1, samples]; the first one where they cancel each other, as of a balanced line.
 
-    The mean rather than a sum, so that no number of channels can clip.
+    The mean rather than a sum, so that no number of channels can clip. Where they cancel is decided for each second, so
+    that it does not depend on a decoder's chunks, and faded, so that no step sounds like a hit.
     """
-    mean = channels.mean(axis=0, keepdims=True)
-    power = np.square(channels).sum() / len(channels)
-    return channels[:1] if np.square(mean).sum() < _CANCELLED * power else mean
+    before = None
+    for window in _rechunk(chunks, max(1, seconds_to_samples(_MIX_DOWN_WINDOW_S, rate_hz))):
+        mean = window.mean(axis=0, keepdims=True)
+        power = np.square(window).sum() / len(window)
+        share_of_first = float(np.square(mean).sum() < _CANCELLED * power)
+        if before is None:
+            before = share_of_first
+        if share_of_first or before:
+            fade = np.linspace(before, share_of_first, max(1, seconds_to_samples(_MIX_DOWN_FADE_S, rate_hz)))
+            share = np.pad(fade, (0, window.shape[1]), constant_values=share_of_first)[: window.shape[1]]
+            mean += share.astype(np.float32) * (window[:1] - mean)
+        yield mean
+        before = share_of_first
 
 
 def _check_samples(chunks: Iterator[Samples], name: str, rate_hz: int) -> Iterator[Samples]:

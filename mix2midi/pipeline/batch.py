@@ -152,18 +152,18 @@ def run_jobs(
         What is wrong with models and options is wrong for every song.
     """
     for job in jobs:
-        files = tuple(job.outputs.paths() if converter.separates else job.outputs.without_stem().paths())
-        if skip_existing and all(map(os.path.exists, files)):  # which, unlike Path's, bears names that are too long
-            yield Skipped(job.song, files)
+        if skip_existing and _is_done(job, converter):
+            yield Skipped(job.song, tuple(filter(os.path.exists, job.outputs.paths())))
             continue
         if on_start is not None:
             on_start(job)
         try:
             if job.subfolder is not None:
                 _make_folder(job.subfolder)
-            job.outputs.check()
+            outputs = job.outputs if converter.saves_stems else job.outputs.without_stem()
+            outputs.check()
             if not overwrite:
-                job.outputs.check_own()
+                outputs.check_own()
             yield converter.convert(job.song, job.outputs, midi=midi, picture=picture, on_progress=on_progress)
         except NoteMapError as error:  # another song may not have that drum
             yield Failure(job.song, error)
@@ -172,6 +172,15 @@ def run_jobs(
         except Exception as error:  # a night's work is not to end at one odd file
             log.debug("%s", job.song, exc_info=True)
             yield Failure(job.song, error)
+
+
+def _is_done(job: Job, converter: Converter) -> bool:
+    """Whether all is there; the separator is only looked for, or fetched, where nothing but the stem is missing."""
+    # Unlike Path's, this `exists` bears names that are too long.
+    if not all(map(os.path.exists, job.outputs.without_stem().paths())):
+        return False
+    stem = job.outputs.stem
+    return stem is None or os.path.exists(stem) or not converter.saves_stems
 
 
 class _Found(NamedTuple):

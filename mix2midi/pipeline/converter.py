@@ -120,11 +120,6 @@ class Converter:
         self._model_dir = Path(model_dir) if model_dir is not None else None
         self._on_download = on_download
 
-    @property
-    def separates(self) -> bool:
-        """Whether a separator was asked for; `choice` may still find that none can be had."""
-        return self._separator_name != NoSeparator.name
-
     @cached_property
     def choice(self) -> Choice:
         """The separator, and why this one. Raises `ModelError` or `DeviceError` where it cannot be had."""
@@ -133,6 +128,11 @@ class Converter:
         return choose_separator(
             self._separator_name, device=self.device, model_dir=self._model_dir, on_download=self._on_download
         )
+
+    @property
+    def saves_stems(self) -> bool:
+        """Whether there is a stem to save. Raises what `choice` raises."""
+        return self.choice.name != NoSeparator.name
 
     @cached_property
     def transcriber(self) -> Transcriber:
@@ -237,7 +237,7 @@ class Converter:
         _check_before_work(source, midi, picture)
         report = on_progress or _no_report
         remarks = []
-        if self.choice.name == NoSeparator.name and outputs.stem is not None:
+        if outputs.stem is not None and not self.saves_stems:
             outputs = outputs.without_stem()
             remarks.append("nothing was separated, so there is no stem to save")
         song = MeteredSource(source)

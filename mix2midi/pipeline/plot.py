@@ -38,6 +38,8 @@ DPI = 130
 #: Columns of the waveform, and of the heat map, whose onsets would be too thin to be seen at one pixel each.
 WAVE_COLUMNS = 1400
 HEAT_COLUMNS = 700
+#: A beat that is later than this is not on the first line of the file.
+_ON_TIME_S = 0.001
 _ROW_IN = 0.24
 _WAVE_IN = 1.1
 _MARGINS_IN = 1.6
@@ -155,14 +157,19 @@ def _draw_heat(ax: Axes, rows: NDArray[np.floating], span: Span, label: str) -> 
 
 
 def _draw_grid(ax: Axes, beats: Sequence[Beat], rows: int, span: Span) -> None:
-    """A line for each beat, a stronger one with its number for each bar."""
+    """A line for each beat, a stronger one for each bar, with the number that a DAW gives it."""
     shown = [beat for beat in beats if span.holds(beat.time_s)]
     bars_s = [beat.time_s for beat in beats if beat.position == 1]
     ax.vlines([beat.time_s for beat in shown], -0.6, rows - 0.4, color=_FAINT, linewidth=0.8, zorder=0)
-    for number, time_s in enumerate(bars_s, start=1):
+    for number, time_s in enumerate(bars_s, start=1 + _bars_before_the_first(beats)):
         if span.holds(time_s):
             ax.vlines(time_s, -0.6, rows - 0.4, color=_BAR, linewidth=1.2, zorder=1)
             ax.annotate(str(number), (time_s, 1.0), xycoords=("data", "axes fraction"), fontsize=8, color=_BAR)
+
+
+def _bars_before_the_first(beats: Sequence[Beat]) -> int:
+    """A part of a beat at the start of the file is a bar of its own there, and so is a pick-up."""
+    return sum((beats[0].time_s > _ON_TIME_S, beats[0].position != 1)) if beats else 0
 
 
 def _draw_played(ax: Axes, played: Sequence[DrumNote], keys: Sequence[str], span: Span) -> None:

@@ -151,7 +151,7 @@ def _write_stem(
     named: Path,
 ) -> None:
     stereo = separator.separate_stream(source, on_progress)
-    blocks = (block if channels == 2 else mix_down(block) for block in stereo)
+    blocks = stereo if channels == 2 else mix_down(stereo, separator.rate_hz)
     n_samples = round(source.duration_s * separator.rate_hz)
     _write_blocks(path, blocks, separator.rate_hz, channels, n_samples, named=named)
 

@@ -137,10 +137,10 @@ class BeatOptions:
     def __post_init__(self) -> None:
         if self.tempo_bpm is not None:
             microseconds_of_tempo(self.tempo_bpm)
-        if self.signature is not None and max(self.signature.numerator, self.signature.bar_quarters) > MAX_BEATS_PER_BAR:
+        signature = self.signature
+        if signature is not None and max(signature.numerator, signature.bar_quarters) > MAX_BEATS_PER_BAR:
             raise OptionError(
-                f"time signature {self.signature} is too long to follow; at most {MAX_BEATS_PER_BAR} beats, and as many "
-                "quarter notes"
+                f"time signature {signature} is too long to follow; at most {MAX_BEATS_PER_BAR} beats or quarter notes"
             )
         if self.tempo_bpm is not None and self.signature is not None:
             beats_per_minute = self.tempo_bpm / float(self.signature.beat_quarters)

@@ -145,7 +145,7 @@ def write_midi(
 def _tracks(
     transcription: Transcription, hits: list[_Hit], tempo_map: TempoMap, clock: TickClock, layout: MidiLayout
 ) -> Iterator[mido.MidiTrack]:
-    """All tracks; each ends where the song ends, so that a sequencer shows regions of the song's length."""
+    """All tracks; those of drums end where the song ends, so that a sequencer shows regions of its length."""
     end = max([clock.tick(transcription.duration_s), *(hit.end for hit in hits)])
     time = [(0, mido.MetaMessage("text", text=PROGRAM)), *_time_messages(tempo_map, clock)]
     title = _encodable(transcription.title)

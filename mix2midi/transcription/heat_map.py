@@ -33,6 +33,8 @@ class HeatMap:
         Sample rate that `hop_length` refers to.
     pieces : tuple of str
         Key of each row, see `mix2midi.drums.PIECES`.
+    families : tuple of str
+        Key of each row of `family_onset` and `loudness_db`.
     """
 
     onset: NDArray[np.floating]

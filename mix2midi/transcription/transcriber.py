@@ -139,7 +139,10 @@ class Transcriber:
 
     def refine(self, heat_map: HeatMap) -> HeatMap:
         """What `heat_map_of` makes of the heat map that `paint` gives: each moment in the light of the whole song."""
-        return heat_map if self._refinement is None else refine_heat_map(heat_map, self._refinement)
+        if self._refinement is None:
+            return heat_map
+        with memory_guard(self.device, "hearing the song as a whole"):
+            return refine_heat_map(heat_map, self._refinement)
 
     def _paint(self, source: AudioSource, report: Callable[[float], None]) -> HeatMap:
         gain, samples = self._measure(source, report)

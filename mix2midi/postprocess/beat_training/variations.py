@@ -30,7 +30,7 @@ PAUSE_BARS, LONELY_DRUM_SHARE = (1, 2, 4, 8), 0.5
 #: tempos at most.
 SWING_PERCENTS = (54.0, 70.0)
 SIXTEENTHS_SHARE, SIXTEENTHS_FASTEST_BPM = 0.35, 120.0
-#: A hit this much before a beat or a bar line, in beats, belongs to what begins there: half of those on a beat are early.
+#: A hit this much before a beat or a bar line, in beats, belongs to what begins there: players are early half the time.
 EARLY = 0.1
 #: Shares of grooves in four that become bars of three and of six eighths.
 THREES_SHARE, SIXES_SHARE = 0.15, 0.10
