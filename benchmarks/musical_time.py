@@ -254,6 +254,8 @@ def main() -> None:
     if not options.data.is_dir():
         parser.error(f"{options.data}: no such folder; name the one of mdb-dev and groove.zip with --data")
     if options.only in (None, "songs"):
+        if not any(options.data.glob("mdb-dev/*/beats.txt")):
+            parser.error(f"{options.data}: holds no mdb-dev with songs; name its folder with --data, or --only another")
         measure_songs(options.data, options.notes, options.separator)
     if options.only != "songs":
         grooves = load_grooves(options.data / "groove.zip", "validation")

@@ -38,7 +38,7 @@ def read_mono(path: Path) -> NDArray[np.float64]:
 
 def stem_of(song: Path, converter: Converter) -> NDArray[np.float64]:
     """The drums of a song, as mono, as they are saved beside the MIDI file."""
-    if not converter.separates:
+    if not converter.saves_stems:
         return read_mono(song)
     with tempfile.TemporaryDirectory() as folder:
         stem = Path(folder) / "stem.wav"
@@ -55,6 +55,8 @@ def main() -> None:
     arguments = parser.parse_args()
     names = arguments.separator or ["builtin", "none"]
     songs = sorted(path.parent for path in arguments.folder.glob(f"*/{arguments.input}"))
+    if not songs:
+        parser.error(f"{arguments.folder}: no folders with {arguments.input} in it; name the one of the songs")
     converters = [Converter(separator=name) for name in names]
     table, spent_s, music_s = np.zeros((len(songs), len(names))), np.zeros(len(names)), 0.0
     for row, song in enumerate(songs):

@@ -150,6 +150,30 @@ def test_meters_other_than_four_are_made_with_the_kick_on_one():
 
 
 @given(SEEDS)
+def test_hits_that_are_early_go_with_their_beat_into_other_meters(seed):
+    """Half of what is played on a beat lies a little before it."""
+    early = replace(rock(), beat=np.maximum(rock().beat - 0.01, 0.0))
+    plain, moved = (in_other_meter(groove, np.random.default_rng(seed)) for groove in (rock(), early))
+    assert plain.beats_per_bar == moved.beats_per_bar
+    first = moved.beat < 0.05  # the very first hits have nothing before them to be early in
+    assert np.abs(moved.beat - plain.beat)[~first].max() < 0.05
+    assert np.array_equal(moved.row, plain.row)
+
+
+def test_pick_ups_lie_before_the_first_beat():
+    """A bar's pick-up is not on its downbeat, where an example that begins there would have it."""
+    beat = np.sort(np.concatenate([np.arange(0.0, 64.0, 4.0), np.arange(3.75, 64.0, 4.0)]))
+    row = np.where(beat % 4 == 0, KICK, SNARE)
+    groove = Groove(beat, row, np.full(len(beat), 100.0), 120.0, 4, "rock", "rock")
+    on_first = []
+    for seed in range(60):
+        example = make_example(groove, 20.0, np.random.default_rng(seed))
+        first = int(np.argmax(example.target[1] == 1.0))
+        on_first.append(bool((example.roll[SNARE, max(0, first - 1) : first + 2] > 0.3).any()))
+    assert np.mean(on_first) < 0.1  # hits that mishearing invents
+
+
+@given(SEEDS)
 def test_generated_patterns_are_grooves_on_a_grid(seed):
     groove = pattern_groove(np.random.default_rng(seed))
     assert 40.0 < groove.tempo_bpm < 300.0
@@ -212,6 +236,10 @@ def test_training_learns_and_a_stopped_run_ends_like_one_that_was_not(tmp_path):
         ("trains: beats\nstepps: 3", "unknown setting 'stepps'"),
         ("trains: beats\nnetwork: {chanels: 8}", "network: unknown setting 'chanels'"),
         ("trains: beats\nexamples: {grooves: absent.zip}", r"absent\.zip: no such file"),
+        ("trains: beats\nexamples: {grooves: beats.yaml}", r"beats\.yaml: is no whole archive of the Groove MIDI"),
+        ("trains: beats\nexamples: {pattern_share: 7.0}", "pattern_share: 7.0 does not lie between 0 and 1"),
+        ("trains: beats\nexamples: {duration_s: 1.0}", "duration_s: 1.0 is too short"),
+        ("trains: beats\nseed: -1", "seed: -1 is negative"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_refused(tmp_path, text, reason):

@@ -97,6 +97,22 @@ def test_what_the_user_knows_is_followed():
     assert np.abs(beats.downbeats_s - 4.0).min() < 0.05
 
 
+@pytest.mark.parametrize(
+    ("hats_per_beat", "snares", "meter"), [(2, (1, 2), "3/4"), (1, (3,), "6/8")], ids=["waltz", "six eighths"]
+)
+@pytest.mark.parametrize("counted_bpm", [130.0, 152.0, 170.0])
+def test_fast_bars_of_three_are_no_bars_of_six(hats_per_beat, snares, meter, counted_bpm):
+    """Beats of the same tempo: quarters of a waltz with eighths on the hat, or eighths of 6/8 with its hat on each."""
+    beats_per_bar, bars, beat_s = (3, 32, 60.0 / counted_bpm) if meter == "3/4" else (6, 20, 60.0 / counted_bpm)
+    hits = [(bar * beats_per_bar, KICK, 110) for bar in range(bars)]
+    hits += [(bar * beats_per_bar + snare, SNARE, 100) for bar in range(bars) for snare in snares]
+    hits += [(step / hats_per_beat, HAT, 80) for step in range(bars * beats_per_bar * hats_per_beat)]
+    notes = sorted(DrumNote(beat * beat_s, note, velocity) for beat, note, velocity in hits)
+    beats = track_beats(notes, notes[-1].onset_s + 1.0)
+    assert str(beats.signature) == meter
+    assert f_measure(np.arange(bars) * beats_per_bar * beat_s, beats.downbeats_s[beats.downbeats_s > -0.1]) > 0.9
+
+
 @pytest.mark.parametrize("signature", ["2/4", "5/4", "7/8", "6/8", "2/2", "12/8", "1/4"])
 def test_every_time_signature_can_be_asked_for(signature):
     notes = rock()

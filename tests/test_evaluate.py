@@ -115,7 +115,7 @@ class TestReferences:
     def test_subclasses(self, tmp_path):
         text = "0.1 OHH\n0.2 SDG\n0.3 SST\n0.4 RDB\n0.5 LFT\n"
         reference = read_reference(write_text(tmp_path / "subclass.txt", text))
-        assert [note.name for note in reference.notes] == ["open hi-hat", "snare", "ride bell", "low tom"]
+        assert [note.name for note in reference.notes] == ["open hi-hat", "snare", "side stick", "ride bell", "low tom"]
         assert reference.knows_pieces
         assert not reference.knows_velocities
 

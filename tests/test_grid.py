@@ -172,7 +172,7 @@ def test_hits_before_the_first_beat_lie_on_its_lines(lead_in_beats, first_hit, t
     assert distance(np.array([first_onset_s]), line_s).max() < 0.0255
     if (lead_in_beats - first_hit) * beat_s > 0.026:
         assert distance(np.array([first_onset_s]), line_s).max() < 0.001
-        of_beats_s = grid.beats.seconds(grid.beats.quarters(grid.beats.times_s[:1]) + np.arange(8) / 8)
+        of_beats_s = list(grid.beats.seconds(grid.beats.quarters(grid.beats.times_s[:1]) + np.arange(8) / 8))
         assert distance(np.array([first_onset_s]), of_beats_s).max() < 0.001, "what is quantised stays there"
     assert distance(beats.times_s, grid_of(grid.tempo_map, beats.times_s[-1] + 1)[0]).max() < 0.0051
     assert grid.tempo_map.tempo_bpm <= 3.01 * max(tempo_bpm, 100)

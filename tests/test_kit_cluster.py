@@ -212,6 +212,16 @@ def test_every_fault_is_found(library: Path) -> None:
     assert not certain
 
 
+def test_small_libraries_are_believed_and_teach_nothing(library: Path, unlabelled: Path) -> None:
+    rows = [tuple(row.values()) for row in read_manifest(library)]
+    few = [row for row in rows if Path(row[1]).stem in ("kick", "snare", "crash") and row[0] < "machine2"]
+    write_manifest(library, few)
+    assert check_library(library) == []
+    write_manifest(library, few[:3])
+    with pytest.raises(OptionError, match="too little to learn from"):
+        sort_one_shots(unlabelled, labelled.sounds_of_library(library))
+
+
 def test_a_label_that_the_sound_contradicts_is_doubted(library: Path) -> None:
     shutil.copyfile(library / "machine0/crash.flac", library / "machine1/kick.flac")
     doubted = {finding.file: finding.problem for finding in check_library(library) if not finding.is_certain}

@@ -89,6 +89,19 @@ def test_hydrogen_folder(hydrogen: Path, tmp_path: Path) -> None:
     assert all(row["source"].startswith("Test Kit:") for row in rows)
 
 
+def test_a_licence_that_the_source_states_stays(hydrogen: Path, tmp_path: Path) -> None:
+    import_one(hydrogen, tmp_path / "lib", licence="CC0-1.0")
+    assert {row["licence"] for row in read_manifest(tmp_path / "lib")} == {"CC BY 4.0"}
+
+
+def test_a_source_without_a_usable_sample_leaves_no_library(tmp_path: Path) -> None:
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "shots" / "kick.wav").write_bytes(b"no sound")
+    with pytest.raises(OptionError, match="shots: no sample can be used: .*kick"):
+        import_one(tmp_path / "shots", tmp_path / "lib", licence="CC0")
+    assert not (tmp_path / "lib" / "manifest.csv").exists()
+
+
 def test_hydrogen_archive_is_the_same_kit_and_unpacks_nothing(hydrogen: Path, tmp_path: Path) -> None:
     packed = tmp_path / "packed" / "Test Kit.h2drumkit"
     packed.parent.mkdir()

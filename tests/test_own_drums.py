@@ -219,9 +219,19 @@ def test_midi_of_a_sampler_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     soundfile.write(folder / "take.wav", recording().audio, RATE_HZ)
     notes = [DrumNote(note.onset_s, {36: 24, 38: 26}[note.note], note.velocity) for note in recording().notes]
-    write_midi(Transcription(notes, 12.0), folder / "take.MID")
-    with pytest.raises(OptionError, match=r"take\.MID: .* of .* notes are no drum of General MIDI \(24"):
+    write_midi(Transcription(notes, 12.0), folder / "take_reference.MID")
+    with pytest.raises(OptionError, match=r"take_reference\.MID: .* of .* notes are no drum of General MIDI \(24"):
         learn_own_drums(folder, tmp_path / "mine.safetensors", tmp_path / "none")
+
+
+def test_its_own_transcription_and_an_empty_one_are_no_truth(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "take.wav", recording().audio, RATE_HZ)
+    write_midi(Transcription([DrumNote(1.0, 36, 90)], 12.0), tmp_path / "take.mid")
+    with pytest.raises(OptionError, match=r"take\.mid: made by mix2midi itself"):
+        learn_own_drums(tmp_path, tmp_path / "mine.safetensors", tmp_path / "none")
+    write_midi(Transcription([], 12.0), tmp_path / "take_reference.mid")
+    with pytest.raises(OptionError, match=r"take_reference\.mid: holds no drum notes"):
+        learn_own_drums(tmp_path, tmp_path / "mine.safetensors", tmp_path / "none")
 
 
 def recording(duration_s: float = 12.0) -> Excerpt:
@@ -269,7 +279,7 @@ def test_recordings_with_midi_are_learnt(tiny_weights: Path, recipe_file: Path, 
     folder.mkdir()
     take = recording()
     soundfile.write(folder / "take.wav", take.audio, RATE_HZ)
-    write_midi(Transcription(take.notes, 12.0), folder / "take.mid")
+    write_midi(Transcription(take.notes, 12.0), folder / "take_reference.mid")
     result = learn_own_drums(
         folder, tmp_path / "mine.safetensors", tmp_path / "none", weights=tiny_weights, recipe_path=recipe_file
     )

@@ -345,6 +345,13 @@ def test_training_learns_and_is_taken_up_again(data: Path, tmp_path: Path, tiny_
         train_from_recipe(path, data, tmp_path / "none", initial_weights=tiny_weights)
 
 
+def test_data_that_is_not_there_is_named_by_the_workers(tiny_weights: Path, tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("trains: refinement\nslices: {count: 2, validation_count: 1}")
+    with pytest.raises(OptionError, match=r"manifest\.csv: no such file"):
+        train_from_recipe(path, tmp_path, tmp_path / "run", initial_weights=tiny_weights)
+
+
 def test_recipes_with_mistakes_are_refused(data: Path, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     for text, message in (

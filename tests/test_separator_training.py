@@ -69,6 +69,26 @@ def energy(spectrum: torch.Tensor) -> np.ndarray:
     return spectrum.abs().square().sum(dim=(1, 2)).numpy()
 
 
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        ("name,length\na.npy,3\n", "is not the index of a pool"),
+        ("file,kind,duration_s,tempo_bpm\na.npy,song,long,90\n", "is not the index of a pool"),
+        ("file,kind,duration_s,tempo_bpm\n", "names no clip"),
+    ],
+)
+def test_a_pool_with_another_index_is_refused(tmp_path: Path, index: str, message: str) -> None:
+    (tmp_path / "index.csv").write_text(index)
+    with pytest.raises(OptionError, match=message):
+        CompanyPool(tmp_path)
+
+
+def test_one_clip_cannot_be_learnt_from_and_judged_by(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("file,kind,duration_s,tempo_bpm\na.npy,song,20,90\n")
+    with pytest.raises(OptionError, match="one clip cannot"):
+        CompanyPool(tmp_path).split(12)
+
+
 @given(company_db=st.floats(-20, 20), level_db=st.floats(-40, -6), seed=st.integers(0, 9))
 @settings(max_examples=20, deadline=None)
 def test_company_and_mix_have_the_levels_of_the_recipe(company, company_db, level_db, seed) -> None:

@@ -62,6 +62,9 @@ def test_learning_rate_rises_holds_and_falls() -> None:
         ("slices: {drum_effects: {room: 1e-1}}", "drum_effects: room: '1e-1' is no number"),
         ("slices: {views: 5}", "views: 5 is no table of settings"),
         ("network: {chanels: 3}", "network: unknown setting 'chanels'"),
+        ("network: {trunk_channels: wide}", "network: trunk_channels: 'wide' is no whole number"),
+        ("seed: -1", "seed: -1 is negative"),
+        ("optimiser: {learning_rate: -1.0}", "learning_rate: -1.0 is no positive number"),
         (
             "slices: {capacity: 100, first: 400}",
             "first 400 and window 1500 must lie between 1 and the capacity, 100",
@@ -149,6 +152,18 @@ def test_kits_that_are_not_there_are_not_left_out_silently(data: Path, tmp_path:
     recipe.write_text((data / "recipe.yaml").read_text().replace("[spare]", "[spear]"))
     with pytest.raises(OptionError, match="no kit 'spear', which the recipe names in left_out_kits or unused_kits"):
         train(recipe, data, tmp_path / "run")
+    train(data / "recipe.yaml", data, tmp_path / "run", steps=1)  # nothing was made by the wrong one
+
+
+def test_damaged_data_is_named(data: Path, tmp_path: Path) -> None:
+    archive = data / "groove.zip"
+    archive.write_bytes(archive.read_bytes()[:-50])
+    with pytest.raises(OptionError, match=r"groove\.zip: is no whole archive of the Groove MIDI Dataset; fetch it"):
+        train(data / "recipe.yaml", data, tmp_path / "run")
+    manifest = data / "kits" / "manifest.csv"
+    manifest.write_bytes(manifest.read_bytes().replace(b"CC0", "für alle".encode("latin-1")))
+    with pytest.raises(OptionError, match=r"manifest\.csv: not text in UTF-8"):
+        train(data / "recipe.yaml", data, tmp_path / "run")
 
 
 def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:

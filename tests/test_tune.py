@@ -186,6 +186,12 @@ def test_what_cannot_work_is_refused_before_any_work(tmp_path: Path, monkeypatch
         tune(tmp_path / "w", [tmp_path], tmp_path / "nowhere" / "out", [])
 
 
+def test_an_input_that_no_folder_holds_is_named(tmp_path: Path) -> None:
+    (tmp_path / "drums.flac").touch()
+    with pytest.raises(OptionError, match=r"hold no drumz\.flac"):
+        tune(tmp_path / "w", [tmp_path], tmp_path / "out", ["drums.flac", "drumz.flac"])
+
+
 def test_an_unknown_view_is_refused(tmp_path: Path, tiny_weights: Path) -> None:
     with pytest.raises(OptionError, match="view 'stem' is not known; choose from clean, separated, mix"):
         tune(tiny_weights, [tmp_path], tmp_path / "tuned.safetensors", [], views=["stem"])

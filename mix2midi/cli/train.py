@@ -104,12 +104,16 @@ def tune_command(
     device: options.DeviceName = "auto",
 ) -> None:
     """Choose the thresholds of trained weights on whole songs, and calibrate their confidence and velocities."""
+    from mix2midi.cli.evaluate import warn_of_own, warn_of_strange_notes
     from mix2midi.device import resolve_device
     from mix2midi.drums import FAMILIES
-    from mix2midi.pipeline.tune import tune
+    from mix2midi.pipeline.tune import songs_to_tune_on, tune
     from mix2midi.transcription.peaks import VIEWS
 
     where = resolve_device(device)
+    songs = songs_to_tune_on(folders, inputs or [])
+    warn_of_own(songs)
+    warn_of_strange_notes(songs)
     chosen = (inputs or [], families or FAMILIES, views or VIEWS)
     pickings = tune(weights, folders, output, *chosen, where, separator)
     for view, picking in pickings.items():

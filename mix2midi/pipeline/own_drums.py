@@ -13,6 +13,7 @@ import numpy as np
 from mix2midi.audio import AUDIO_SUFFIXES, find_audio, read_audio
 from mix2midi.drums import FAMILIES, piece_of_note
 from mix2midi.errors import OptionError
+from mix2midi.pipeline.outputs import is_own
 from mix2midi.pipeline.references import read_reference, reference_of, strange_notes
 from mix2midi.pipeline.tune import TuningSet, choose_thresholds, scores_of
 from mix2midi.scores import Reference, Scores, pool_scores, score_notes
@@ -225,10 +226,7 @@ def _read_kit(source: Path, folder: Path) -> KitLibrary:
     if len(kits) > 1:
         names = ", ".join(kit.name for kit in kits[:8])
         raise OptionError(f"{source}: holds {len(kits)} kits ({names}); import one and name its library")
-    imported = extend_library(folder / "own", kits, _PRIVATE)  # the licence stays on this machine, as the samples do
-    if not any(kit.notes for kit in imported):
-        reasons = "; ".join(reason for kit in imported for reason in kit.left_out)
-        raise OptionError(f"{source}: no sample can be used: {reasons}")
+    extend_library(folder / "own", kits, _PRIVATE)  # the licence stays on this machine, as the samples do
     return KitLibrary(folder / "own")
 
 
@@ -255,6 +253,11 @@ def _read_recording(audio: Path, reference: Path) -> Excerpt:
     truth = read_reference(reference)
     if not (truth.knows_pieces and truth.knows_velocities):
         raise OptionError(f"{reference}: has no pieces and velocities; give a MIDI file of what was played")
+    if is_own(reference) and reference.stem == audio.stem:
+        raise OptionError(
+            f"{reference}: made by mix2midi itself, which teaches it nothing; correct it and call it "
+            f"{reference.stem}_reference.mid"
+        )
     if strange := strange_notes(truth):
         raise OptionError(f"{reference}: {strange}")
     hits = [
@@ -262,6 +265,8 @@ def _read_recording(audio: Path, reference: Path) -> Excerpt:
         for note in sorted(truth.notes)
         if (piece := piece_of_note(note.note)) is not None
     ]
+    if not hits:
+        raise OptionError(f"{reference}: holds no drum notes; give a MIDI file of what was played")
     table = np.array(hits, dtype=np.float64).reshape(-1, 3)
     return Excerpt(samples, Hits(table[:, 0], table[:, 1].astype(np.int64), table[:, 2]))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite
 from pathlib import Path
 
@@ -22,9 +23,9 @@ from mix2midi.notes import DrumNote
 from mix2midi.postprocess import Beats, TimeSignature, read_midi_beats, read_midi_notes
 from mix2midi.scores import Reference
 
-#: Label of MDB's class.txt to a note of that class. OT (tambourine, side stick) is left out, as the field does.
+#: Label of MDB's class.txt to a note of that class. OT (tambourine or side stick) is left out, as the field does.
 CLASS_NOTES: dict[str, int | None] = {"KD": 36, "SD": 38, "TT": 45, "HH": 42, "CY": 49, "OT": None}
-#: Label of MDB's subclass.txt to its General MIDI note; side stick and tambourine belong to OT.
+#: Label of MDB's subclass.txt to its General MIDI note. A side stick, OT in class.txt, is a snare as it is elsewhere.
 SUBCLASS_NOTES: dict[str, int | None] = {
     "KD": 36,
     "SD": 38,  # head
@@ -45,7 +46,7 @@ SUBCLASS_NOTES: dict[str, int | None] = {
     "CRC": 49,
     "CHC": 52,
     "SPC": 55,
-    "SST": None,
+    "SST": 37,
     "TMB": None,
 }
 _MIDI_SUFFIXES = (".mid", ".midi")
@@ -114,9 +115,16 @@ def reference_of(audio: Path) -> Path | None:
 
 def _first_there(candidates: Sequence[Path]) -> Path | None:
     """The first of some files of one folder that exists, whatever the case of its name."""
-    there = {file.name.lower(): file for file in sorted(candidates[0].parent.iterdir()) if file.is_file()}
+    folder = candidates[0].parent
+    there = _files_of(folder, folder.stat().st_mtime_ns)
     found = (candidate if candidate.is_file() else there.get(candidate.name.lower()) for candidate in candidates)
     return next((file for file in found if file is not None), None)
+
+
+@lru_cache(maxsize=8)
+def _files_of(folder: Path, changed_ns: int) -> dict[str, Path]:
+    """The files of a folder by name in small letters; read once as long as it does not change."""
+    return {file.name.lower(): file for file in sorted(folder.iterdir()) if file.is_file()}
 
 
 def read_reference(path: Path) -> Reference:

@@ -113,7 +113,10 @@ def _median_tempo_bpm(beats: Beats) -> float:
 
 
 def _same_sixteenth(reference: Beats, found: Beats, onset_s: Sequence[float]) -> float:
-    """Share of hits whose nearest sixteenth of the found grid is nearest to their own of the true one."""
+    """Share of hits whose nearest sixteenth of the found grid is nearest to their own of the true one.
+
+    A finer grid than the true one, such as of twice the tempo, loses nothing here; that is what beat F and tempo tell.
+    """
     if not onset_s:
         return float("nan")
     times_s = np.array(onset_s)

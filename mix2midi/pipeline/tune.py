@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mix2midi.audio import AudioFile, AudioSource
 from mix2midi.drums import FAMILIES
 from mix2midi.errors import OptionError
-from mix2midi.pipeline.references import find_songs, read_reference
+from mix2midi.pipeline.references import Song, find_songs, read_reference
 from mix2midi.scores import Counts, Reference, Scores, pool_scores, score_notes
 from mix2midi.separation import NoSeparator
 from mix2midi.transcription import HeatMap, Picking, pick_notes
@@ -92,6 +92,7 @@ def tune(
     _check_known("view", views, VIEWS)
     _check_known("family", families, FAMILIES)
     check_weights_target(output)
+    songs_to_tune_on(folders, inputs)
     loaded = load_weights(weights)
     converter = Converter(separator=separator, device=device, weights=weights)
     sets = [tuning_set(converter.heat_map, folder, name) for folder in folders for name in _inputs_of(folder, inputs)]
@@ -108,6 +109,22 @@ def _check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise OptionError(f"{what} {unknown[0]!r} is not known; choose from {', '.join(known)}")
+
+
+def songs_to_tune_on(folders: Sequence[Path], inputs: Sequence[str]) -> list[Song]:
+    """All songs of all sets, see `tune`.
+
+    Raises
+    ------
+    AudioError, OptionError
+        There are none; or none of the folders holds one of the named inputs.
+    """
+    missing = sorted({*inputs} - {file.name for folder in folders for file in folder.rglob("*")})
+    if missing:
+        raise OptionError(
+            f"{', '.join(map(str, folders))}: hold no {missing[0]}; name the audio of a song with --input"
+        )
+    return [song for folder in folders for name in _inputs_of(folder, inputs) for song in find_songs([folder], name)]
 
 
 def _inputs_of(folder: Path, inputs: Sequence[str]) -> list[str] | list[None]:
@@ -168,7 +185,7 @@ def choose_thresholds(
     picking = picking or Picking()
     old = picking.thresholds
     near = {
-        family: [value for value in CANDIDATES if abs(value - old[family]) <= furthest] or [old[family]]
+        family: sorted({old[family], *(value for value in CANDIDATES if abs(value - old[family]) <= furthest)})
         for family in families
     }
     tried_at_all = sorted({value for values in near.values() for value in values})

@@ -29,6 +29,7 @@ from mix2midi.postprocess.metrical_level import (
     count_onsets,
     is_misheard_in_part,
     is_shuffle,
+    is_two_bars_of_three,
     likely_level,
     repeats_in_threes,
     tempo_of,
@@ -234,6 +235,9 @@ def _decode_meter(
         # A bar of six counted eighths is one of four beats of three triplets each.
         meters = (4,)
         times_s, position = _decode(observations, options, meters, _around(tempo_of(times_s) * 4 / 6))
+    if position.max(initial=0) == 6 and options.signature is None and is_two_bars_of_three(times_s, notes):
+        meters = (3,)
+        times_s, position = _decode(observations, options, meters, _around(tempo_of(times_s)))
     return times_s, position, meters
 
 

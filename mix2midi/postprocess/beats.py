@@ -138,7 +138,7 @@ class BeatOptions:
         if self.tempo_bpm is not None:
             microseconds_of_tempo(self.tempo_bpm)
         signature = self.signature
-        if signature is not None and max(signature.numerator, signature.bar_quarters) > MAX_BEATS_PER_BAR:
+        if signature is not None and max(signature.numerator, float(signature.bar_quarters)) > MAX_BEATS_PER_BAR:
             raise OptionError(
                 f"time signature {signature} is too long to follow; at most {MAX_BEATS_PER_BAR} beats or quarter notes"
             )

@@ -32,19 +32,24 @@ class CompanyPool:
     Raises
     ------
     OptionError
-        The folder has no index.
+        The folder has no index, one of another kind, or one without clips.
     """
 
     def __init__(self, folder: Path) -> None:
         index = folder / "index.csv"
         if not index.is_file():
             raise OptionError(f"{index}: no such file; render company for the drums first")
-        with index.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        self.clips = [
-            Clip(folder / row["file"], row["kind"], float(row["duration_s"]), float(row["tempo_bpm"] or 0.0))
-            for row in rows
-        ]
+        try:
+            with index.open(newline="", encoding="utf-8") as file:
+                rows = list(csv.DictReader(file))
+            self.clips = [
+                Clip(folder / row["file"], row["kind"], float(row["duration_s"]), float(row["tempo_bpm"] or 0.0))
+                for row in rows
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise OptionError(f"{index}: is not the index of a pool ({error!r}); render company anew") from error
+        if not self.clips:
+            raise OptionError(f"{index}: names no clip; render company for the drums first")
 
     def draw(self, rng: Generator, evenly: bool = False) -> Clip:
         """A random clip; `evenly`, each kind as often as the others, however many clips it has."""
@@ -55,7 +60,9 @@ class CompanyPool:
         return clips[int(rng.integers(len(clips)))]
 
     def split(self, every: int) -> tuple[CompanyPool, CompanyPool]:
-        """A pool without every so many-th clip, and one with only these."""
+        """A pool without every so many-th clip, and one with only these. Raises `OptionError` for a single clip."""
+        if len(self.clips) < 2:
+            raise OptionError(f"{self.clips[0].file.parent}: one clip cannot be learnt from and judged by; render more")
         pools = copy(self), copy(self)
         pools[0].clips = [clip for number, clip in enumerate(self.clips) if number % every]
         pools[1].clips = self.clips[::every]

@@ -50,12 +50,14 @@ def draw_hits(
     else:
         performance = performances[int(rng.integers(len(performances)))]
     speed = float(rng.uniform(0.85, 1.2)) if varied else 1.0
-    start_s = float(rng.uniform(-0.5, max(0.0, performance.duration_s / speed - duration_s) + 0.5))
+    beat_s = 0.0
     if varied and clip and clip.tempo_bpm > 0 and rng.random() < 0.7:
         ratios = clip.tempo_bpm * np.array([0.5, 1.0, 2.0]) / performance.tempo_bpm
         nearest = float(ratios[np.abs(np.log(ratios)).argmin()])
         if 0.7 < nearest < 1.45:
             speed, beat_s = nearest, 60.0 / clip.tempo_bpm
-            start_s = company_start_s % beat_s + beat_s * round(start_s / beat_s)
+    start_s = float(rng.uniform(-0.5, max(0.0, performance.duration_s / speed - duration_s) + 0.5))
+    if beat_s:
+        start_s = company_start_s % beat_s + beat_s * round(start_s / beat_s)
     hits = cut_hits(performance, duration_s, speed, start_s)
     return (vary_hits(rng, hits, duration_s, performance.tempo_bpm * speed) if varied else hits), company_start_s

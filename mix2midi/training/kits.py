@@ -8,6 +8,7 @@ in one kit.
 from __future__ import annotations
 
 import csv
+import io
 from collections import defaultdict
 from collections.abc import Iterable
 from copy import copy
@@ -149,12 +150,18 @@ def read_manifest(folder: Path) -> list[dict[str, str]]:
     Raises
     ------
     OptionError
-        There is no manifest, it lacks a column, or a row is cut off.
+        There is no manifest, it is not in UTF-8, lacks a column, or a row is cut off.
     """
     manifest = folder / "manifest.csv"
     if not manifest.is_file():
         raise OptionError(f"{manifest}: no such file; a kit library has a manifest.csv")
-    with manifest.open(newline="", encoding="utf-8") as file:
+    try:
+        text = manifest.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OptionError(
+            f"{manifest}: not text in UTF-8 ({error.reason} at byte {error.start}); save it so"
+        ) from error
+    with io.StringIO(text, newline="") as file:
         table = csv.DictReader(file)
         missing = [column for column in MANIFEST_COLUMNS if column not in (table.fieldnames or ())]
         if missing:

@@ -5,7 +5,6 @@ Gillick et al., "Learning to Groove with Inverse Sequence Transformations", ICML
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from mix2midi.drums import PIECES, piece_of_note
 from mix2midi.errors import OptionError
+from mix2midi.training.groove_archive import open_groove_archive
 
 ROW_OF_PIECE = {piece.key: row for row, piece in enumerate(PIECES)}
 
@@ -63,12 +63,9 @@ def load_grooves(archive: Path, split: str, min_duration_s: float = 6.0) -> list
     Raises
     ------
     OptionError
-        The archive is missing or has no such split.
+        The archive is missing or damaged, or has no such split.
     """
-    if not archive.is_file():
-        raise OptionError(f"{archive}: no such file; the recipe's `grooves` names the Groove MIDI archive")
-    with zipfile.ZipFile(archive) as files:
-        table = csv.DictReader(io.TextIOWrapper(files.open("groove/info.csv"), encoding="utf-8"))
+    with open_groove_archive(archive) as (files, table):
         rows = [row for row in table if row["split"] == split and float(row["duration"]) >= min_duration_s]
         performances = [_read_groove(files, row) for row in rows]
     if not performances:

@@ -126,6 +126,10 @@ class LearningRecipe:
 
     def __post_init__(self) -> None:
         check_counts(self, "batch_size", "steps")
+        check_not_negative(self, "warmup_steps", "weight_decay")
+        for name in ("learning_rate", "clip_norm"):
+            if not 0.0 < getattr(self, name) < float("inf"):
+                raise OptionError(f"{name}: {getattr(self, name)} is no positive number")
         check_shares(self, "decay_share", "average_decay")
         if self.precision not in PRECISIONS:
             raise OptionError(f"precision {self.precision!r} is not known; it is {' or '.join(PRECISIONS)}")
@@ -153,6 +157,7 @@ class RunRecipe:
 
     def __post_init__(self) -> None:
         check_counts(self, "validate_every", "checkpoint_every")
+        check_not_negative(self, "seed")
 
     def with_steps(self: RecipeType, steps: int | None) -> RecipeType:
         """The same with another number of steps; itself for None."""
@@ -200,6 +205,13 @@ def check_counts(settings: Any, *names: str) -> None:
     for name in names:
         if getattr(settings, name) < 1:
             raise OptionError(f"{name}: {getattr(settings, name)} is too few; give at least 1")
+
+
+def check_not_negative(settings: Any, *names: str) -> None:
+    """Raise `OptionError` unless these settings are 0 or more."""
+    for name in names:
+        if not getattr(settings, name) >= 0:
+            raise OptionError(f"{name}: {getattr(settings, name)} is negative; give 0 or more")
 
 
 def check_effects(name: str, shares: Mapping[str, float]) -> None:
@@ -254,12 +266,12 @@ def load_settings(kind: type[Settings], path: Path) -> Settings:
     OptionError
         The file is missing, no YAML, names a setting that does not exist, or has a value that cannot be one.
     """
-    settings: Settings = _build(kind, read_settings(path), str(path))
-    return settings
+    return build_settings(kind, read_settings(path), str(path))
 
 
-def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
-    known = {item.name: item for item in fields(kind)}
+def build_settings(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
+    """The same of a table that has been read; errors begin with `where`."""
+    known: dict[str, Any] = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - set(known))
     if unknown:
         raise OptionError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
@@ -267,8 +279,7 @@ def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
     for name, value in values.items():
         part: Any = known[name].default_factory
         if isinstance(part, type) and is_dataclass(part):
-            value = _table(value, f"{where}: {name}")
-            value = _build(part, value, f"{where}: {name}")
+            value = build_settings(part, _table(value, f"{where}: {name}"), f"{where}: {name}")
         else:
             _check_value(value, str(known[name].type), f"{where}: {name}")
         arguments[name] = tuple(value) if isinstance(value, list) else value
@@ -292,7 +303,7 @@ def _check_value(value: Any, kind: str, where: str) -> None:
                 _check_value(item, "float", f"{where}: {name}")
         return
     if kind.startswith("tuple"):
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise OptionError(f"{where}: {value!r} is no list; write [one, two]")
         for item in value:
             _check_value(item, kind.removeprefix("tuple[").split(",")[0].rstrip("]"), where)

@@ -45,7 +45,10 @@ def claim_run_folder(folder: Path, recipe: RunRecipe, heard_by: Path | None = No
     except (OSError, ValueError) as error:
         raise OptionError(f"{path}: cannot be read ({error}); remove the run's folder to start anew") from error
     differing = _first_difference(stored, mine)
-    if differing:
+    if differing and not any(file.is_file() for file in folder.rglob("*") if file != path):
+        path.unlink()  # nothing was made by that recipe, perhaps because something was wrong with it
+        claim_run_folder(folder, recipe, heard_by)
+    elif differing:
         raise OptionError(f"{folder}: holds a run with another {differing}; name another folder or remove this one")
 
 

@@ -6,7 +6,6 @@ metronome, so tick 0 is a downbeat and every quarter note of the file is a beat.
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 from dataclasses import dataclass, replace
@@ -16,8 +15,8 @@ import mido
 import numpy as np
 from numpy.typing import NDArray
 
-from mix2midi.errors import OptionError
 from mix2midi.postprocess.beat_roll import row_of_note
+from mix2midi.training.groove_archive import open_groove_archive
 
 #: Beats per quarter note by time signature. 6/8 is counted in eighths, as its dotted quarters can be very slow.
 BEATS_PER_QUARTER = {"2-4": 1, "3-4": 1, "4-4": 1, "5-4": 1, "6-8": 2}
@@ -72,12 +71,9 @@ def load_grooves(archive: Path, split: str, min_duration_s: float = 8.0) -> list
     Raises
     ------
     OptionError
-        There is no such archive.
+        There is no such archive, or it is damaged.
     """
-    if not archive.is_file():
-        raise OptionError(f"{archive}: no such file; name the archive of the Groove MIDI Dataset")
-    with zipfile.ZipFile(archive) as files:
-        rows = list(csv.DictReader(io.TextIOWrapper(files.open("groove/info.csv"), encoding="utf-8")))
+    with open_groove_archive(archive) as (files, rows):
         return [
             _read(files, row)
             for row in rows

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mix2midi.errors import OptionError
 from mix2midi.postprocess.beat_network import BeatNetworkConfig
-from mix2midi.training.recipe import LearningRecipe, RunRecipe
+from mix2midi.postprocess.beat_training.augment import SHORTEST_S
+from mix2midi.training.recipe import LearningRecipe, RunRecipe, check_shares
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class BeatExampleRecipe:
     section_share: float = 0.3
     pause_share: float = 0.15
     swing_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        check_shares(self, "pattern_share", "section_share", "pause_share", "swing_share")
+        if not self.duration_s > SHORTEST_S:
+            raise OptionError(f"duration_s: {self.duration_s} is too short; give more than {SHORTEST_S:g} s")
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,11 @@ def sort_one_shots(folder: Path, known: LabelledSounds) -> Sorting:
     OptionError
         None of its files is a sound, or there is too little to learn from.
     """
-    if len(set(known.families.tolist())) < _FEWEST_FAMILIES:
-        raise OptionError(f"fewer than {_FEWEST_FAMILIES} families are too little to learn from; name another library")
+    if len(set(known.families.tolist())) < _FEWEST_FAMILIES or not known.can_teach:
+        raise OptionError(
+            f"fewer than {_FEWEST_FAMILIES} families, or a single sound of each, are too little to learn from; name "
+            "another library"
+        )
     if not folder.is_dir():
         raise AudioError(f"{folder}: there is no such folder; check the name")
     read = [(path, features_of_file(path)) for path in find_audio([folder])]

@@ -51,6 +51,11 @@ class LabelledSounds:
         """The sounds for which `wanted` [shape=(sounds,)] is true."""
         return LabelledSounds(self.features[wanted], self.pieces[wanted], self.kits[wanted])
 
+    @property
+    def can_teach(self) -> bool:
+        """Whether there is more than one family, and of one more than a single sound."""
+        return 1 < len(np.unique(self.families)) < len(self.families)
+
     @cached_property
     def family_model(self) -> Any:
         """Classifier of families, for features."""
@@ -187,7 +192,7 @@ def leave_kit_out(
     for kit in np.unique(sounds.kits):
         held = sounds.kits == kit
         others = sounds.where(~held)
-        if len(set(others.families.tolist())) < 2:  # nothing to tell it from: it is believed
+        if not others.can_teach:  # nothing to tell it from: it is believed
             families[held], stated[held] = sounds.families[held], 1.0
             continue
         model = others.family_model

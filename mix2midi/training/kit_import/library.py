@@ -10,6 +10,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,7 @@ def extend_library(
     kits : sequence of SourceKit
         Those without a single drum are told of and left out.
     licence : str, optional
-        Of all these kits; without it, each source must state its own.
+        Of kits whose source states none; without it, each source must.
     on_kit : callable
         Told of each kit once it is in the library.
     whole : bool
@@ -117,12 +118,12 @@ def extend_library(
     Raises
     ------
     OptionError
-        A kit has no licence, or the name of one that is in the library; or no kit has a drum.
+        A kit has no licence, or the name of one that is in the library; or no kit has a drum, or a sample to use.
     OutputError
         The library cannot be written.
     """
     rows: list[dict[str, Any]] = list(read_manifest(library)) if (library / "manifest.csv").is_file() else []
-    licensed = [replace(kit, name=_folder_name(kit.name), licence=licence or kit.licence) for kit in kits]
+    licensed = [replace(kit, name=_folder_name(kit.name), licence=kit.licence or licence or "") for kit in kits]
     _check(library, licensed, {row["kit"] for row in rows})
     imported = []
     known: dict[str, _Known] = defaultdict(_Known)
@@ -132,12 +133,16 @@ def extend_library(
             report = ImportedKit(kit.name, {}, kit.unnamed)
             if kit.samples:
                 report, own_rows = _import_kit(library, kit, known[kit.name if whole else kit.title])
-                rows += own_rows
-                _write_manifest(library, rows)
+                if own_rows:
+                    rows += own_rows
+                    _write_manifest(library, rows)
             imported.append(report)
             on_kit(report)
     except OSError as error:
         raise OutputError(f"{library}: cannot be written ({error.strerror or error}); write elsewhere") from error
+    if not any(report.notes for report in imported):
+        titles, reasons = ", ".join(kit.title for kit in kits), "; ".join(chain(*(kit.left_out for kit in imported)))
+        raise OptionError(f"{titles}: no sample can be used: {reasons or 'all repeat others'}")
     return imported
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mix2midi.training.recipe import (
     DrumSliceRecipe,
     LearningRecipe,
     TrainingRecipe,
+    build_settings,
     check_counts,
     check_effects,
     check_names,
@@ -110,14 +111,10 @@ class Recipe(TrainingRecipe):
     optimiser: OptimiserRecipe = field(default_factory=OptimiserRecipe)
 
     def network_config(self) -> NetworkConfig:
-        """Sizes of all layers. Raises `OptionError` for a setting that does not exist."""
+        """Sizes of all layers. Raises `OptionError` for a setting that does not exist or cannot be one."""
         from mix2midi.transcription.network import NetworkConfig
 
-        known = [item.name for item in fields(NetworkConfig)]
-        unknown = sorted(set(self.network) - set(known))
-        if unknown:
-            raise OptionError(f"network: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
-        return NetworkConfig(**self.network)
+        return build_settings(NetworkConfig, self.network, "network")
 
 
 def load_recipe(path: Path) -> Recipe:

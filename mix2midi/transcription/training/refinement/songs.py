@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,16 +91,19 @@ def render_songs(
     return [song for song in songs if len(song.times_s) >= _FEWEST_INSTANTS]
 
 
+_arguments: list[Any] = []
 _renderers: list[SongRenderer] = []
 
 
-def _begin(recipe: RefinementRecipe, data_folder: Path, weights: Path, is_validation: bool) -> None:
+def _begin(*arguments: Any) -> None:
     """What each worker needs for all its songs."""
     import torch
 
     torch.set_num_threads(1)
-    _renderers[:] = [SongRenderer(recipe, data_folder, weights, is_validation)]
+    _arguments[:] = arguments
 
 
 def _render_to(number: int, path: Path) -> None:
+    if not _renderers:  # not in `_begin`: what goes wrong there breaks the pool, and what is raised here is passed on
+        _renderers.append(SongRenderer(*_arguments))
     _renderers[0].render(number).save(path)
