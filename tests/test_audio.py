@@ -124,6 +124,21 @@ def test_aac_at_a_low_rate_is_not_taken_for_cut_off(tmp_path: Path) -> None:
     np.testing.assert_allclose(click_onsets_s(path), CLICKS_S, atol=0.01)
 
 
+@pytest.mark.parametrize("pieces", [1, 5])
+def test_what_lies_between_the_frames_of_an_mp3_moves_nothing(tmp_path: Path, pieces: int) -> None:
+    """As joined files have it: a decoder loses a frame at each, and what follows is not to come earlier."""
+    clean = encode(tmp_path / "clean.mp3", click_track(), "libmp3lame", write_xing="0", id3v2_version="0")
+    data = clean.read_bytes()
+    starts = [0]
+    while starts[-1] + 4 < len(data):
+        assert data[starts[-1]] == 0xFF and data[starts[-1] + 2] >> 4 == 9, "a frame of 128 kbit/s"
+        starts.append(starts[-1] + 144 * 128_000 // RATE_HZ + (data[starts[-1] + 2] >> 1 & 1))
+    cuts = [starts[5 + 3 * number] for number in range(pieces)]
+    joined = b"TAG".ljust(128, b"\0").join(data[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True))
+    (tmp_path / "joined.mp3").write_bytes(joined)
+    np.testing.assert_allclose(click_onsets_s(tmp_path / "joined.mp3")[-1], click_onsets_s(clean)[-1], atol=0.003)
+
+
 def test_mp3_without_lame_tag_keeps_what_every_player_plays(tmp_path: Path) -> None:
     path = encode(tmp_path / "clicks.mp3", click_track(), "libmp3lame", write_xing="0")
     np.testing.assert_allclose(click_onsets_s(path), CLICKS_S + 1105 / RATE_HZ, atol=0.003)

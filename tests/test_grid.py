@@ -179,6 +179,23 @@ def test_hits_before_the_first_beat_lie_on_its_lines(lead_in_beats, first_hit, t
     assert len(grid.tempo_map.tempos) <= 3
 
 
+@pytest.mark.parametrize("first_s", [0.003, 0.006, 0.012, 0.024])
+@pytest.mark.parametrize("count", [9, 17, 400])
+def test_a_start_beside_the_first_line_does_not_change_the_tempo(first_s, count):
+    """As loops have it that an encoder or a microphone delayed."""
+    grid = lay_grid(make_beats(tempo_bpm=120.0, first_s=first_s, count=count))
+    assert grid.tempo_map.tempos[-1].microseconds == 500_000
+    assert len(grid.tempo_map.tempos) == (1 if first_s <= 0.005 else 2)
+    assert grid.tempo_bpm == pytest.approx(120.0, abs=1e-3)
+
+
+@given(beats=beats_of_songs, first_onset_s=st.floats(0, 20))
+@settings(deadline=None)
+def test_tempos_follow_each_other_in_time(beats, first_onset_s):
+    quarters = [event.quarter for event in lay_grid(beats, first_onset_s=first_onset_s).tempo_map.tempos]
+    assert all(a < b for a, b in zip(quarters, quarters[1:], strict=False))
+
+
 def test_a_ritardando_costs_few_events():
     beats = make_beats(count=65, jitter=tuple(np.linspace(1.0, 1.25, 64)))
     assert 2 <= len(tempo_map_from_beats(beats).tempos) <= 20

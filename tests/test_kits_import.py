@@ -22,6 +22,8 @@ from mix2midi.errors import AudioError, OptionError
 from mix2midi.training.kit_import.formats import read_source
 from mix2midi.training.kit_import.library import ImportedKit, extend_library, tom_notes, trim_hit
 from mix2midi.training.kit_import.names import ANY_TOM, note_of_name, settle_notes
+from mix2midi.training.kit_import.one_shots import read_one_shots
+from mix2midi.training.kit_import.sfz import read_sfz
 from mix2midi.training.kit_import.soundfont import drum_presets
 from mix2midi.training.kits import KitLibrary, attack_sample, read_manifest
 from tests.sounds import RATE_HZ, one_shot
@@ -357,6 +359,22 @@ def test_a_soundfont_that_fluidsynth_cannot_play_is_named(tmp_path: Path) -> Non
         ("Tamb", "tambourine"),
         ("CowBell", "cowbell"),
         ("handclap", "clap"),
+        ("drum_cymbal_open", "open_hat"),
+        ("closedhh", "closed_hat"),
+        ("HHcl", "closed_hat"),
+        ("HH_O", "open_hat"),
+        ("openhh", "open_hat"),
+        ("hhpedal", "pedal_hat"),
+        ("OH", "open_hat"),
+        ("Snare_OH", "snare"),
+        ("Kick_CH1", "kick"),
+        ("Crash OH", "crash"),
+        ("High Floor Tom", "low_tom"),
+        ("Chinese Cymbal", "china"),
+        ("Ride Cup", "bell"),
+        ("Looperman Kick", "kick"),
+        ("Groovebox Snare", "snare"),
+        ("Kick CP", "kick"),
     ],
 )
 def test_names_of_drums(name: str, piece: str) -> None:
@@ -369,6 +387,67 @@ def test_names_of_drums(name: str, piece: str) -> None:
 @pytest.mark.parametrize("name", ["snare roll", "drum loop 3", "bottom", "zap", "custom 7", "", "bass_hard_c"])
 def test_names_that_tell_no_single_drum(name: str) -> None:
     assert note_of_name(name) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "piece"),
+    [
+        ("HiHat/open.wav", "open_hat"),
+        ("Hats/Open 2.wav", "open_hat"),
+        ("Toms/high.wav", "high_tom"),
+        ("Snare/Snare Roll 1.wav", None),
+        ("Kick/Kick loop.wav", None),
+        ("Hats/reversed.wav", None),
+        ("Loops/kick.wav", "kick"),
+    ],
+)
+def test_folders_say_what_names_leave_open(tmp_path: Path, path: str, piece: str | None) -> None:
+    write_hit(tmp_path / "shots" / path, 200)
+    kit = read_one_shots(tmp_path / "shots")
+    assert [piece_of_note(sample.note).key for sample in kit.samples] == ([piece] if piece else [])  # type: ignore[union-attr]
+    assert bool(kit.unnamed) is (piece is None)
+
+
+def test_layers_by_word_and_by_many_numbers(tmp_path: Path) -> None:
+    for name in ("SnareSoft", "SnareHard", *(f"kick_v{number:02d}" for number in range(1, 25))):
+        write_hit(tmp_path / "shots" / f"{name}.wav", 200)
+    samples = read_one_shots(tmp_path / "shots").samples
+    snares = {sample.instrument: sample.velocity for sample in samples if sample.note == 38}
+    assert len(snares) == 1 and sorted(sample.velocity for sample in samples if sample.note == 38) == [45, 115]
+    kicks = sorted(sample.velocity for sample in samples if sample.note == 36)
+    assert len(set(kicks)) == 24 and kicks[0] < 10 and kicks[-1] > 120
+
+
+def test_sfz_groups_controls_and_comments(tmp_path: Path) -> None:
+    for number in range(1, 5):
+        write_hit(tmp_path / f"Tom{number}.wav", 60 * number)
+    for name in ("Crash", "x", "kick", "Snare Roll"):
+        write_hit(tmp_path / f"{name}.wav", 900)
+    keys = (50, 48, 47, 43)
+    (tmp_path / "kit.sfz").write_text(
+        '#define $KICK 36 // the kick\n/*\n#include "old.sfz"\n*/\n'
+        "<global> key=36\n"
+        "<group> group_label=Toms\n"
+        + "".join(
+            f"<region> sample=Tom{tom}.wav lokey={key} hikey={key}\n" for tom, key in zip("4321", keys, strict=True)
+        )
+        + "<group> group_label=HiHat & Cymbals\n<region> sample=Crash.wav key=49\n"
+        "<region> sample=Snare Roll.wav key=38\n"
+        "<group> lovel=1 hivel=60\n<control> default_path=./\n<region> sample=kick.wav key=$KICK\n"
+    )
+    kit = read_sfz(tmp_path / "kit.sfz")
+    by_note = {sample.note: sample for sample in kit.samples}
+    assert 49 in by_note and 42 not in by_note
+    assert by_note[36].velocity == 30  # the group's range is still there behind <control>
+    assert len({sample.instrument for sample in kit.samples if sample.note == ANY_TOM}) == 4
+    assert kit.unnamed == ["Snare Roll"]
+
+
+def test_a_stereo_shot_whose_channels_cancel_is_heard(tmp_path: Path) -> None:
+    hit = one_shot(60.0)
+    (tmp_path / "shots").mkdir()
+    soundfile.write(tmp_path / "shots" / "kick.wav", np.stack([hit, -hit], axis=1), RATE_HZ)
+    assert import_one(tmp_path / "shots", tmp_path / "lib").notes == {36: 1}
 
 
 @settings(deadline=None)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError, OutputError
 from mix2midi.notes import DrumNote, Transcription
-from mix2midi.postprocess import MidiLayout, read_midi_notes, write_midi
+from mix2midi.postprocess import MidiLayout, load_note_map, read_midi_notes, write_midi
 
 GOLDEN = Path(__file__).parent / "golden"
 song = runpy.run_path(str(GOLDEN / "make_midi.py"))["song"]
@@ -225,3 +225,19 @@ def test_real_drum_parts_survive_a_round_trip(tmp_path, shared_dir):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(OutputError, match="there is no folder"):
         write_midi(song(), tmp_path / "nowhere" / "song.mid")
+
+
+@pytest.mark.parametrize(
+    "note", [DrumNote(0.0, 200, 90), DrumNote(0.0, 38, 0), DrumNote(0.0, 38, 128), DrumNote(-0.1, 38, 90)]
+)
+def test_a_note_that_midi_cannot_hold_is_named(tmp_path, note):
+    with pytest.raises(OptionError, match="cannot be stored in a MIDI file"):
+        write_midi(Transcription([note], 1.0), tmp_path / "song.mid")
+    assert not (tmp_path / "song.mid").exists()
+
+
+def test_two_drums_that_a_library_plays_by_one_note_are_one_hit_where_they_were_hit_together(tmp_path):
+    notes = [DrumNote(1.0, 42, 90), DrumNote(1.004, 54, 60), DrumNote(2.0, 42, 90), DrumNote(2.03, 42, 50)]
+    path = tmp_path / "song.mid"
+    write_midi(Transcription(notes, 3.0), path, note_map=load_note_map("superior-drummer-3"))
+    assert [(round(t, 2), v) for t, _, v in read_midi_notes(path)] == [(1.0, 90), (2.0, 90), (2.03, 50)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 from mix2midi.cli import app
 from mix2midi.errors import ModelError, OptionError
 from mix2midi.separation import MODELS, choose_separator, download, fetch_model, list_models, load_separator
-from mix2midi.separation.models import BUILTIN_FOLDER
+from mix2midi.separation.models import BUILTIN_FOLDER, find_model
 from tests.separators import RATE_HZ, noise, save_demucs, small_demucs
 
 # Names
@@ -62,6 +63,30 @@ def test_auto_does_not_pass_over_damaged_weights(lonely: Path) -> None:
     download.sidecar_of(path).write_text("0" * 64)
     with pytest.raises(ModelError, match=f"{path}: is damaged"):
         choose_separator("auto")
+
+
+@pytest.mark.skipif(
+    getattr(os, "geteuid", lambda: 0)() == 0, reason="root may read everything, and Windows asks others"
+)
+def test_a_cache_of_somebody_else_is_passed_over(lonely: Path) -> None:
+    path = save_demucs(small_demucs(), lonely / "htdemucs" / MODELS["htdemucs"].file_name)
+    path.parent.chmod(0)
+    try:
+        assert find_model("htdemucs").state == "missing"
+    finally:
+        path.parent.chmod(0o755)
+
+
+def test_a_file_that_cannot_be_read_is_passed_over(lonely: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_demucs(small_demucs(), lonely / "htdemucs" / MODELS["htdemucs"].file_name)
+    monkeypatch.setattr("mix2midi.separation.models._state_of", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    assert find_model("htdemucs").state == "missing"
+
+
+def test_a_checksum_that_is_none_does_not_count(lonely: Path) -> None:
+    path = save_demucs(small_demucs(), lonely / "htdemucs" / MODELS["htdemucs"].file_name)
+    download.sidecar_of(path).write_bytes(b"\xff\xfe no checksum")
+    assert find_model("htdemucs").state == "cached"
 
 
 # Weights

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import butter, sosfilt
 
 from mix2midi.separation import own_sounds
 from mix2midi.separation.own_sounds import CUTOFF_HZ, LOW_RATE_HZ, change_low_end
@@ -42,6 +43,19 @@ def song() -> Song:
     rng = np.random.default_rng(3)
     onsets_s = np.sort(rng.choice(np.arange(0, DURATION_S - 0.3, 0.25), 40, replace=False))
     return kicks(onsets_s, rng)[None], bass(rng)[None], onsets_s
+
+
+def test_stretches_fade_into_each_other(song: Song, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each makes its own sounds; where two meet there is no step, which would be a click."""
+    drums, band, onsets_s = song
+    held = np.float32(0.3) * np.sin(2 * np.pi * 70 * np.arange(drums.shape[1]) / LOW_RATE_HZ).astype(np.float32)[None]
+    mix, stem = drums + band + held, drums + np.float32(0.4) * band + held
+    monkeypatch.setattr(own_sounds, "_STRETCH_S", DURATION_S / 4)
+    change = change_low_end(mix, stem, [onsets_s])[0]
+    above = np.abs(sosfilt(butter(8, 2 * CUTOFF_HZ, "high", fs=LOW_RATE_HZ, output="sos"), change))
+    seams = [round(DURATION_S / 4 * number * LOW_RATE_HZ) for number in (1, 2, 3)]
+    near = max(above[seam - 50 : seam + 50].max() for seam in seams)
+    assert near < 1e-3 * np.abs(change).max()
 
 
 def test_bass_that_a_mask_left_goes(song: Song) -> None:

@@ -110,6 +110,29 @@ def test_strength_is_the_part_of_the_way_that_is_gone(notes, beats, options, str
             assert found.onset_s == pytest.approx(expected_s, abs=1e-9)
 
 
+def test_a_hat_is_one_drum_whether_open_or_closed():
+    """Played open and closed after it, it is not both at once: whichever comes last would ring or choke."""
+    played = [DrumNote(0.945, 46, 90), DrumNote(1.03, 42, 80)]
+    first, second = quantize(played, steady(), QuantizeOptions("1/8")).notes
+    assert (first.note, second.note) == (46, 42)
+    assert first.onset_s < second.onset_s
+
+
+@pytest.mark.parametrize("signature", ["7/8", "5/8", "4/4", "3/4"])
+def test_swing_begins_anew_in_bars_of_an_odd_number_of_eighths(signature):
+    bar = TimeSignature.parse(signature)
+    eighths = int(bar.bar_quarters * 2)
+    counted = 2 if bar.denominator == 4 else 1  # eighths of a beat
+    place = [eighth // 2 + (2 / 3 if eighth % 2 else 0.0) for eighth in range(eighths)]
+    notes = [
+        DrumNote((number * eighths / 2 + quarter) * 2 / counted * BEAT_S, HAT, 80)
+        for number in range(10)
+        for quarter in place
+    ]
+    swing = quantize(notes, steady(signature, count=200), QuantizeOptions("1/8", swing="auto")).swing
+    assert swing.percent == pytest.approx(66.7, abs=1.5)
+
+
 def test_the_input_is_not_changed():
     notes = [DrumNote(0.51, SNARE, 90), DrumNote(0.99, KICK, 90)]
     quantize(notes, steady())

@@ -64,6 +64,12 @@ def test_a_curve_of_one_changes_nothing_and_others_bend():
     assert velocities_of(bend_velocity(notes, 2.0)) == [1, 8, 32, 127]
 
 
+def test_matching_a_part_with_itself_changes_nothing():
+    notes = [*played(60, 120, note=49), *played(20, 80, 120, note=38), *played(64, note=36)]
+    model = [(note.note, note.velocity) for note in notes]
+    assert velocities_of(match_velocity(notes, model)) == velocities_of(notes)
+
+
 def test_matching_takes_over_each_drums_own_distribution():
     notes = played(100, 110, 120, 127) + played(90, 90, note=36)
     model = [(38, velocity) for velocity in (20, 40, 60, 80)] + [(35, 101)]

@@ -69,12 +69,15 @@ def decode_ffmpeg(path: Path) -> Iterator[NDArray[np.float32]]:
     with _open(path) as container:
         stream = container.streams.audio[0]
         to_float = AudioResampler(format="fltp")
-        n_samples, rate_hz = 0, 0
+        n_samples, rate_hz, first_s = 0, 0, 0.0
         for frame in _frames(container, stream, path):
             if not rate_hz:
-                rate_hz = frame.sample_rate
+                rate_hz, first_s = frame.sample_rate, frame.time or 0.0
                 yield _leading_silence(container, frame)
-            n_samples += frame.samples
+            lost = _lost_samples(container, frame, first_s, n_samples)
+            if lost:
+                yield np.zeros((frame.layout.nb_channels, lost), np.float32)
+            n_samples += lost + frame.samples
             try:
                 for converted in to_float.resample(frame):
                     yield converted.to_ndarray().astype(np.float32, copy=False)
@@ -86,6 +89,14 @@ def decode_ffmpeg(path: Path) -> Iterator[NDArray[np.float32]]:
         # Matroska counts the encoder's delay, which at low rates is long.
         if stated_s is not None and rate_hz and stated_s - n_samples / rate_hz > max(MAX_MISSING_S, 2048 / rate_hz):
             raise truncated_error(path)
+
+
+def _lost_samples(container: InputContainer, frame: AudioFrame, first_s: float, n_samples: int) -> int:
+    """What damaged packets before a frame of an mp3 held, so that what follows stays in its place."""
+    if container.format.name != "mp3" or frame.time is None:
+        return 0
+    lost = round((frame.time - first_s) * frame.sample_rate) - n_samples
+    return lost if lost > frame.samples // 2 else 0
 
 
 def _no_audio_error(format_name: str, path: Path) -> AudioError:

@@ -59,6 +59,9 @@ def main() -> None:
         warnings.simplefilter("ignore")  # those of libraries speak to programmers; `python -W default` shows them
     # Asked to stop by the system, leave in an orderly way: temporary files are removed as after Ctrl-C.
     signal.signal(signal.SIGTERM, _stop)
+    hang_up = getattr(signal, "SIGHUP", None)  # of a terminal that is closed; Windows has none
+    if hang_up is not None and signal.getsignal(hang_up) is not signal.SIG_IGN:  # as under nohup
+        signal.signal(hang_up, _stop)
     app()
 
 

@@ -132,7 +132,7 @@ class MidiOptions:
         mode, _, value = str(self.velocity).partition(":")
         if mode not in VELOCITY_MODES or bool(value) == (mode == "model"):
             raise OptionError(f"velocity {self.velocity!r} is not known; give model, fixed:100 or match:groove.mid")
-        if mode == "fixed" and not value.isdecimal():
+        if mode == "fixed" and not (value.isdecimal() and len(value) <= 3):
             raise OptionError(f"velocity {self.velocity!r} is no number; give one like fixed:100")
         return VelocityOptions(
             match=Path(value) if mode == "match" else None,

@@ -12,7 +12,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_tracking import track_beats
 from mix2midi.postprocess.beats import BeatOptions, Beats
-from mix2midi.postprocess.grid import TEMPO_MODES, lay_grid
+from mix2midi.postprocess.grid import START_TOLERANCE_S, TEMPO_MODES, lay_grid
 from mix2midi.postprocess.midi import read_midi_notes
 from mix2midi.postprocess.quantize import Quantized, QuantizeOptions, quantize
 from mix2midi.postprocess.tempo_map import TempoMap
@@ -136,8 +136,8 @@ class Arranged:
 def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOptions | None = None) -> Arranged:
     """Find the song's time, quantise, and set velocities.
 
-    Hits are quantised to the song's own beats, whatever tempo the file gets, as a tempo map writes them down: with
-    such a map they lie on its lines.
+    Hits are quantised to the song's own beats, as a tempo map writes them down: with such a map they lie on its lines,
+    and with a constant tempo where its lines follow the song.
 
     Parameters
     ----------
@@ -161,13 +161,22 @@ def arrange(notes: Sequence[DrumNote], duration_s: float, options: ArrangeOption
     options = options or ArrangeOptions()
     beats = _song_beats(notes, duration_s, options)
     grid = lay_grid(beats, first_onset_s=_first_known_s(notes, options.beats))
-    quantized = quantize(notes, grid.beats, options.quantize) if options.quantize is not None else None
-    placed = quantized.notes if quantized is not None else list(notes)
     # A constant tempo that the user gave is written to the letter.
     tempo_map = grid.tempo_map if options.tempo == "map" else grid.constant_map(options.beats.tempo_bpm)
+    lines = grid.beats if options.tempo == "map" else _on_lines(grid.beats, tempo_map)
+    quantized = quantize(notes, lines, options.quantize) if options.quantize is not None else None
+    placed = quantized.notes if quantized is not None else list(notes)
     tempo_bpm = tempo_map.tempo_bpm if len(tempo_map.tempos) == 1 else grid.tempo_bpm
     bent_s = _bent_s(grid.beats, notes, duration_s, options)
     return Arranged(options.velocity.apply(placed), grid.beats, tempo_map, tempo_bpm, quantized, bent_s)
+
+
+def _on_lines(beats: Beats, tempo_map: TempoMap) -> Beats:
+    """The lines of a file with one tempo, where all beats are nearly there; else the beats."""
+    beat_s = tempo_map.seconds(beats.signature.beat_quarters)
+    lines_s = np.rint(beats.times_s / beat_s) * beat_s
+    is_near = np.abs(lines_s - beats.times_s).max() <= START_TOLERANCE_S
+    return replace(beats, times_s=lines_s) if is_near and np.all(np.diff(lines_s) > 0.0) else beats
 
 
 def _first_known_s(notes: Sequence[DrumNote], options: BeatOptions) -> float | None:

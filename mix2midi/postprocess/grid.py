@@ -139,8 +139,8 @@ def lay_grid(beats: Beats, *, first_onset_s: float | None = None) -> SongGrid:
         times_s[:before] = times_s[before] - np.diff(times_s)[before] * np.arange(before, 0, -1)
     positions = (position - 1 + np.arange(-before, len(quarters) - before)) % beats.signature.numerator + 1
     positions[before:] = beats.position[lead_in.first :]
-    counted_s = times_s[-1] - times_s[before]
-    tempo_bpm = 60.0 * float(step) * (len(quarters) - before - 1) / counted_s
+    counted_s = beats.times_s[-1] - beats.times_s[lead_in.first]
+    tempo_bpm = 60.0 * float(step) * (len(quarters) - before - 1) / float(counted_s)
     return SongGrid(replace(beats, times_s=times_s, position=positions), tempo_map, tempo_bpm)
 
 
@@ -231,8 +231,14 @@ def _tempos(beats: Beats, lead_in: _LeadIn) -> Iterator[TempoEvent]:
         silent = lead_in.quarters - lead_in.played
         microseconds = round((times[start] - own * lead_in.played) / silent)
         yield TempoEvent(Fraction(0), microseconds)
-        yield TempoEvent(silent, own)
+        if lead_in.played:
+            yield TempoEvent(silent, own)
         now = microseconds * silent + own * lead_in.played
+    elif abs(times[start]) > TOLERANCE_S * MICROSECONDS_PER_SECOND:
+        # The first beat alone makes up for what the song starts beside the file's first line.
+        microseconds = round(times[start + 1] / step)
+        yield TempoEvent(Fraction(0), microseconds)
+        start, now, quarter = start + 1, microseconds * step, step
     while start < len(times) - 1:
         end, microseconds = _longest_line(times, start, now, step)
         yield TempoEvent(quarter, microseconds)
@@ -243,6 +249,9 @@ def _tempos(beats: Beats, lead_in: _LeadIn) -> Iterator[TempoEvent]:
 
 def _longest_line(times: list[int], start: int, now: Fraction, step: Fraction) -> tuple[int, int]:
     """Last beat that one tempo from beat `start`, at time `now`, reaches with all between on time; and that tempo.
+
+    The tempo is that of these beats, if it keeps to them, whatever `now` is beside the first: a song that starts 3 ms
+    late is no slower.
 
     This is the swing filter of H. Elmeleegy et al., "Online piece-wise linear approximation of numerical streams with
     precision guarantees", 2009: a cone of slopes that narrows beat by beat.
@@ -258,7 +267,7 @@ def _longest_line(times: list[int], start: int, now: Fraction, step: Fraction) -
         if low > high:
             break
         fastest, slowest, end = low, high, beat
-    wanted = round((times[end] - now) / ((end - start) * step))
+    wanted = round((times[end] - times[start]) / ((end - start) * step))
     return end, min(max(wanted, fastest), slowest or wanted)
 
 

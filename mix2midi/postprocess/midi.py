@@ -6,7 +6,7 @@ pretty_midi and symusic sort, merge or round for their own purposes. Those two c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import zip_longest
@@ -21,14 +21,17 @@ from mix2midi.errors import OptionError
 from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.postprocess.beats import Beats, TimeSignature
-from mix2midi.postprocess.note_maps import NoteMap
+from mix2midi.postprocess.note_maps import MAX_NOTE, NoteMap
 from mix2midi.postprocess.tempo_map import TempoEvent, TempoMap, TickClock
+from mix2midi.units import MAX_VELOCITY
 
 #: A message and its tick from the start of the file.
 _Event: TypeAlias = tuple[int, "mido.Message | mido.MetaMessage"]
 
 #: Drum samplers ignore where a note ends; this length is what other tools write and what a piano roll shows well.
 NOTE_LENGTH_S = 0.05
+#: Different drums this close were hit together.
+TOGETHER_S = 0.015
 #: General MIDI's channel for drums, counted from 1.
 DRUM_CHANNEL = 10
 #: Tempo of a file that does not state one.
@@ -106,7 +109,8 @@ def write_midi(
     """Write the drum part as a MIDI file.
 
     Every onset lies on the tick nearest to its time, whatever the tempo map. Two hits of one note on the same tick
-    become the louder of them, since MIDI cannot hold both.
+    become the louder of them, since MIDI cannot hold both; so do two drums that were hit together and that a library
+    plays by one note.
 
     Parameters
     ----------
@@ -126,10 +130,12 @@ def write_midi(
     OutputError
         The file cannot be written there.
     OptionError
-        The tempo cannot be stored in a MIDI file.
+        The tempo cannot be stored in a MIDI file, or a note cannot: its number, velocity or onset.
     NoteMapError
         The library lacks a drum.
     """
+    for note in transcription.notes:
+        _check_storable(note)
     layout = layout or MidiLayout()
     tempo_map = tempo_map or TempoMap.constant(transcription.tempo_bpm)
     clock = TickClock(tempo_map, layout.ppq)
@@ -140,6 +146,14 @@ def write_midi(
     midi.tracks.extend(_tracks(transcription, hits, tempo_map, clock, layout))
     with atomic_write(path) as temporary:
         midi.save(temporary)
+
+
+def _check_storable(note: DrumNote) -> None:
+    if not (0 <= note.note <= MAX_NOTE and 1 <= note.velocity <= MAX_VELOCITY and 0.0 <= note.onset_s < np.inf):
+        raise OptionError(
+            f"{note}: cannot be stored in a MIDI file; notes are 0 to {MAX_NOTE}, velocities 1 to {MAX_VELOCITY}, and "
+            "onsets seconds from the start"
+        )
 
 
 def _tracks(
@@ -183,13 +197,31 @@ def _hits_of(notes: Iterable[DrumNote], clock: TickClock, note_map: NoteMap | No
         place = (number, clock.tick(note.onset_s))
         if place not in loudest or note.velocity > loudest[place].velocity:
             loudest[place] = note
-    places = sorted(loudest)
+    places = list(_of_one_drum(sorted(loudest), loudest, clock))
     for (number, start), following in zip_longest(places, places[1:]):
         end = max(start + 1, clock.tick(clock.seconds(start) + NOTE_LENGTH_S))
         if following is not None and following[0] == number:
             end = min(end, following[1])
         note = loudest[number, start]
         yield _Hit(start, end, number, note.velocity, note.name.capitalize())
+
+
+def _of_one_drum(
+    places: Sequence[tuple[int, int]], loudest: Mapping[tuple[int, int], DrumNote], clock: TickClock
+) -> Iterator[tuple[int, int]]:
+    """Places without the softer of two different drums that a library plays by one note and the player hit together."""
+    kept: tuple[int, int] | None = None
+    for place in places:
+        if kept is not None:
+            one, other = loudest[kept], loudest[place]
+            is_apart = kept[0] != place[0] or clock.seconds(place[1]) - clock.seconds(kept[1]) > TOGETHER_S
+            if is_apart or one.note == other.note:
+                yield kept
+            elif one.velocity >= other.velocity:
+                continue
+        kept = place
+    if kept is not None:
+        yield kept
 
 
 def _note_messages(hits: Iterable[_Hit], channel: int) -> list[_Event]:

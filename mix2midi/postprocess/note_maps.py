@@ -158,6 +158,6 @@ def _is_verified(text: Any, path: Path) -> bool:
 
 
 def _note_number(key: str, note: Any, path: Path) -> int:
-    if not isinstance(note, str) or not note.isdecimal() or int(note) > MAX_NOTE:
+    if not isinstance(note, str) or not note.isdecimal() or len(note) > 3 or int(note) > MAX_NOTE:
         raise OptionError(f"{path}: {key}: {note!r} is no MIDI note; give 0 to {MAX_NOTE}")
     return int(note)

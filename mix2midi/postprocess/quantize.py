@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mix2midi.drums import PIECES_BY_KEY, family_of_note
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.postprocess.beat_roll import ROWS, row_of_note
@@ -30,6 +31,9 @@ FLAM_S = 0.045
 TOGETHER_S = 0.025
 #: Hats and rides carry the swing; the other drums may be straighter.
 TIME_KEEPERS = tuple(row for row, name in enumerate(ROWS) if name in ("closed_hat", "open_hat", "ride"))
+#: A hit this much before a bar line, in quarters, belongs to the bar that begins there.
+EARLY = 0.1
+_HAT = PIECES_BY_KEY["closed_hat"].note
 #: Positions this close, in quarters, are the same.
 SAME = 1e-6
 #: Rounds in which grid and swing settle; two are the rule.
@@ -111,17 +115,25 @@ class _Plan:
 
 @dataclass(frozen=True)
 class _Part:
-    """The hits as arrays, in order of onset; positions are in quarters from the first downbeat."""
+    """The hits as arrays, in order of onset; positions are in quarters from the first downbeat.
+
+    A drum is a note, but a closed, a pedalled and an open hat are one drum: it cannot be two of them at a time.
+    """
 
     quarters: NDArray[np.float64]
     quarter_s: NDArray[np.float64]
-    note: NDArray[np.int64]
+    drum: NDArray[np.int64]
     velocity: NDArray[np.float64]
     keeps_time: NDArray[np.bool_]
     start: float
     first_bar: int
     bars: int
     bar_quarters: float
+
+    @property
+    def in_bar(self) -> NDArray[np.float64]:
+        """Positions in the bar, in which pairs of swung notes begin anew; early hits of the next one are below 0."""
+        return (self.quarters + EARLY) % self.bar_quarters - EARLY
 
 
 def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions | None = None) -> Quantized:
@@ -166,7 +178,7 @@ def _part_of(notes: Sequence[DrumNote], beats: Beats) -> _Part:
     return _Part(
         quarters=quarters,
         quarter_s=beats.seconds(quarters + 0.5) - beats.seconds(quarters - 0.5),
-        note=np.array([note.note for note in notes]),
+        drum=np.array([_drum_of(note.note) for note in notes]),
         velocity=np.array([note.velocity for note in notes], dtype=np.float64),
         keeps_time=np.isin(rows, TIME_KEEPERS),
         start=float(beats.quarters(np.zeros(1))[0]),
@@ -174,6 +186,10 @@ def _part_of(notes: Sequence[DrumNote], beats: Beats) -> _Part:
         bars=int(np.ceil(quarters.max() / bar_quarters)) + 1 - first_bar,
         bar_quarters=bar_quarters,
     )
+
+
+def _drum_of(note: int) -> int:
+    return _HAT if family_of_note(note) == "hats" else note
 
 
 def _settle(part: _Part, options: QuantizeOptions) -> tuple[_Plan, NDArray[np.float64]]:
@@ -220,15 +236,15 @@ def _swings(part: _Part, options: QuantizeOptions) -> tuple[Swing, Swing]:
     if not isinstance(options.swing, str):
         # Which notes swing is the grid's to say; only where it is left open is it read from the hits.
         if step is None:
-            step = (estimate_swing(part.quarters, part.quarter_s) or STRAIGHT).step
+            step = (estimate_swing(part.in_bar, part.quarter_s) or STRAIGHT).step
         given = Swing(options.swing, step)
         return given, given
     if options.grid != AUTO and step is None:
         return STRAIGHT, STRAIGHT
     # A grid of sixteenths serves swung eighths as well, but not the other way round.
-    heard = estimate_swing(part.quarters, part.quarter_s, step if options.grid == "1/8" else None) or STRAIGHT
+    heard = estimate_swing(part.in_bar, part.quarter_s, step if options.grid == "1/8" else None) or STRAIGHT
     keepers, others = (
-        estimate_swing(part.quarters[mask], part.quarter_s[mask], heard.step)
+        estimate_swing(part.in_bar[mask], part.quarter_s[mask], heard.step)
         for mask in (part.keeps_time, ~part.keeps_time)
     )
     swing = keepers or others or heard
@@ -240,8 +256,8 @@ def _snap(part: _Part, plan: _Plan, options: QuantizeOptions) -> tuple[NDArray[n
     roles: list[tuple[NDArray[np.int64], Roles]] = []
     for keeps_time, swing in ((True, plan.swing), (False, plan.swing_of_others)):
         lines = song_lines(plan.grids, part.first_bar, part.bar_quarters, swing)
-        for note in np.unique(part.note[part.keeps_time == keeps_time]):
-            hits = np.flatnonzero(part.note == note)
+        for drum in np.unique(part.drum[part.keeps_time == keeps_time]):
+            hits = np.flatnonzero((part.drum == drum) & (part.keeps_time == keeps_time))
             reach = FLAM_S / part.quarter_s[hits] if options.keep_flams else np.zeros(len(hits))
             roles.append((hits, assign_roles(part.quarters[hits], part.velocity[hits], lines, reach, part.start)))
     target, between = _targets(part, roles)
@@ -340,7 +356,7 @@ def _chords(part: _Part, takers: list[_Taker]) -> list[list[_Taker]]:
     chords: list[list[_Taker]] = []
     for taker in takers:
         before = chords[-1][-1] if chords else None
-        if before is not None and part.note[before.hit] != part.note[taker.hit]:
+        if before is not None and part.drum[before.hit] != part.drum[taker.hit]:
             distance = part.quarters[taker.hit] - part.quarters[before.hit]
             if distance <= min(_window(part, before), _window(part, taker)):
                 chords[-1].append(taker)

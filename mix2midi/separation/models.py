@@ -212,7 +212,7 @@ def find_model(name: str, model_dir: Path | None = None) -> ModelStatus:
     if name == BUILTIN:
         return ModelStatus(_BUILTIN_MODEL, "included", BUILTIN_FOLDER / _BUILTIN_MODEL.file_name)
     model = _model_of(name)
-    found = [ModelStatus(model, _state_of(path, model), path) for path in _places(model, model_dir) if path.is_file()]
+    found = [status for path in _places(model, model_dir) if (status := _status_of(path, model)) is not None]
     usable = [status for status in found if status.is_usable]
     return next(iter(usable + found), ModelStatus(model, "missing", None))
 
@@ -282,6 +282,14 @@ def _path_in(folder: Path, model: Model) -> Path:
     return folder / model.name / model.file_name
 
 
+def _status_of(path: Path, model: Model) -> ModelStatus | None:
+    """None where there is no such file, or a folder or file that belongs to somebody else."""
+    try:
+        return ModelStatus(model, _state_of(path, model), path) if path.is_file() else None
+    except OSError:
+        return None
+
+
 def _state_of(path: Path, model: Model) -> State:
     expected = _expected_sha256(path, model)
     if not expected:
@@ -293,7 +301,7 @@ def _expected_sha256(path: Path, model: Model) -> str:
     """The checksum or its first digits: published, written when the file was fetched, or the name of the hub's blob."""
     if model.sha256:
         return model.sha256
+    stated = [path.resolve().name]
     if sidecar_of(path).is_file():
-        return sidecar_of(path).read_text(encoding="utf-8").partition(" ")[0]
-    blob = path.resolve().name
-    return blob if re.fullmatch(r"[0-9a-f]{64}", blob) else ""
+        stated.insert(0, sidecar_of(path).read_text(encoding="utf-8", errors="replace").partition(" ")[0])
+    return next((digest for digest in stated if re.fullmatch(r"[0-9a-f]{64}", digest)), "")

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -231,6 +232,8 @@ def _read_state(path: Path, way_out: str) -> Mapping[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(f"{path}: is damaged, or holds more than weights; {way_out}") from error
+    except (struct.error, AssertionError, TypeError, AttributeError) as error:  # of torch's older format
+        raise ModelError(f"{path}: is damaged; {way_out}") from error
     if not isinstance(state, Mapping):
         raise ModelError(f"{path}: holds no weights; {way_out}")
     return state

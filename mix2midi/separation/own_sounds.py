@@ -32,7 +32,7 @@ _LEAKAGE = 0.4
 #: Over how many seconds that is judged, and what repeated sounds count for at most: hits may be missed or made up.
 _JUDGED_S, _LARGEST_SHARE = 1.0, 0.75
 #: Kits and sounds change in the course of a record; and memory is not to grow with it.
-_STRETCH_S, _MARGIN_S = 240.0, 1.0
+_STRETCH_S, _MARGIN_S, _FADE_S = 240.0, 1.0, 0.2
 
 
 def change_low_end(mix: Samples, stem: Samples, drums: Sequence[NDArray[np.floating]]) -> Samples:
@@ -53,12 +53,27 @@ def change_low_end(mix: Samples, stem: Samples, drums: Sequence[NDArray[np.float
     samples, margin = stem.shape[1], round(_MARGIN_S * LOW_RATE_HZ)
     change = np.zeros_like(stem)
     edges = np.linspace(0, samples, 1 + max(1, round(samples / (_STRETCH_S * LOW_RATE_HZ)))).astype(np.int64)
-    for first, stop in zip(edges[:-1], edges[1:], strict=True):
+    for first, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        begin, end, weight = _faded(first, stop, samples)
         local_s = [np.asarray(onsets, dtype=np.float64) + _MARGIN_S - first / LOW_RATE_HZ for onsets in drums]
         for channel in range(stem.shape[0]):
             of_mix, of_stem = (_low_pass(_cut(part[channel], first, stop, margin)) for part in (mix, stem))
-            change[channel, first:stop] = _change(of_mix, of_stem, local_s)[margin:-margin]
+            own = _change(of_mix, of_stem, local_s)[margin - (first - begin) : margin + end - first]
+            change[channel, begin:end] += (weight * own).astype(np.float32)
     return change
+
+
+def _faded(first: int, stop: int, samples: int) -> tuple[int, int, NDArray[np.float64]]:
+    """From where to where a stretch counts, and how much: neighbours, whose sounds differ, fade into each other."""
+    half = round(_FADE_S * LOW_RATE_HZ / 2)
+    begin, end = max(0, first - half), min(samples, stop + half)
+    position = np.arange(begin, end, dtype=np.float64)
+    weight = np.ones(len(position))
+    if first > 0:
+        weight *= np.clip((position - first + half) / (2 * half), 0.0, 1.0)
+    if stop < samples:
+        weight *= np.clip((stop + half - position) / (2 * half), 0.0, 1.0)
+    return begin, end, weight
 
 
 def _cut(audio: NDArray[np.float32], first: int, stop: int, margin: int) -> NDArray[np.float64]:

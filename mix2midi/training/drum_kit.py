@@ -113,10 +113,12 @@ class Voice:
     _tuned: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False)  # layers that were hit so far
 
     def hit(self, rng: Generator, velocity: float) -> tuple[NDArray[np.float32], float]:
-        """Sample of a hit and the gain to play it at; which layer is chosen varies a little, as round robins do."""
+        """Sample of a hit and the gain to play it at; of layers alike any, as round robins do."""
         aim = velocity + rng.normal(0.0, 6.0)
         layers = self.instrument.layers
-        index = min(range(len(layers)), key=lambda candidate: abs(layers[candidate].velocity - aim))
+        distance = np.abs(np.array([layer.velocity for layer in layers]) - aim)
+        nearest = np.flatnonzero(distance == distance.min())
+        index = int(rng.choice(nearest) if len(nearest) > 1 else nearest[0])
         if index not in self._tuned:
             self._tuned[index] = self.tone.apply(layers[index])
         wander = float(decibels_to_gain(rng.normal(0.0, 0.6)))

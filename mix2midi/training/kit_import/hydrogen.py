@@ -101,16 +101,19 @@ def _read_kit(text: bytes, where: str, fallback_name: str, read: _Reader) -> Sou
 
 
 def _layers(instrument: ElementTree.Element) -> list[tuple[str, int]]:
-    """File and velocity of each layer; of several microphones the first."""
-    component = instrument.find("{*}instrumentComponent")
-    layers = (instrument if component is None else component).findall("{*}layer")
-    found = [
-        (file, velocity_of_range(127 * _fraction(layer, "min", 0.0), 127 * _fraction(layer, "max", 1.0)))
-        for layer in layers
-        if (file := _text(layer, "filename"))
-    ]
+    """File and velocity of each layer; of several microphones the first that has any."""
+    parts = [*instrument.findall("{*}instrumentComponent"), instrument]
+    found = next(filter(None, map(_layers_of_part, parts)), [])
     single = _text(instrument, "filename")  # as Hydrogen wrote it before it had layers
     return found or ([(single, ONLY_VELOCITY)] if single else [])
+
+
+def _layers_of_part(part: ElementTree.Element) -> list[tuple[str, int]]:
+    return [
+        (file, velocity_of_range(127 * _fraction(layer, "min", 0.0), 127 * _fraction(layer, "max", 1.0)))
+        for layer in part.findall("{*}layer")
+        if (file := _text(layer, "filename"))
+    ]
 
 
 def _text(element: ElementTree.Element, tag: str) -> str:

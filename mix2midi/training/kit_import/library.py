@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mix2midi.audio.blocks import mix_down
 from mix2midi.drums import PIECES_BY_KEY
 from mix2midi.errors import AudioError, OptionError, OutputError
 from mix2midi.files import atomic_write
@@ -233,9 +234,10 @@ def trim_hit(recording: Recording) -> NDArray[np.float32]:
     import soxr
 
     audio, rate_hz = recording
-    mono = np.asarray(audio.mean(axis=1) if audio.ndim > 1 else audio, dtype=np.float32)
-    if not np.isfinite(mono).all():
+    if not np.isfinite(audio).all():
         raise AudioError("values that are not finite")
+    channels = np.asarray(np.atleast_2d(audio.T), dtype=np.float32)
+    mono = np.concatenate([np.zeros((1, 0), np.float32), *mix_down(iter([channels]), rate_hz)], axis=1)[0]
     if rate_hz != RATE_HZ and len(mono):
         mono = soxr.resample(mono, rate_hz, RATE_HZ)
     if not mono.any():

@@ -11,35 +11,53 @@ from mix2midi.drums import PIECES_BY_KEY, piece_of_note
 ANY_TOM = -1
 _RIM_SHOT_NOTE = 40  # General MIDI's second snare
 
+_HATS_IN_CAPITALS = re.compile(r"(?<![A-Z])HH(?=[a-z])")  # "HHcl" is one word, and "HHClosed" two
 _WORD_BORDERS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])")
-_NO_SINGLE_HIT = re.compile(r"loop|groove|break ?beat|\bfill|\b(rolls?|flams?|drags?|rev|reversed?|chokes?|swells?)\b")
-_HAT = r"(hats?\b|\b[cop]?hh[cop]?\b|cymbal (closed|open|pedal))"
+_NO_SINGLE_HIT = re.compile(
+    r"loops?\b|grooves?\b|break ?beat|\bfills?\b|\b(rolls?|flams?|drags?|rev|reversed?|chokes?|swells?)\b"
+)
+_STATE = r"closed|open|half|pedal|foot"
+_HAT = rf"(hats?\b|\b({_STATE}|[cop])?hh({_STATE}|cl|op|[cop])?\b|cymbal (closed|open|pedal))"
 _TOM = r"(?<!cus)(?<!bot)(?<!phan)(?<!\ba)(?<!s)tom(?!p)|\bfloor\b|\b[hml]t\b"
 #: The first pattern that is found decides.
 _RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
     (drum, re.compile(pattern))
     for drum, pattern in (
-        ("cowbell", r"cow ?b|\bcb\b"),
+        ("cowbell", r"cow ?b"),
         ("tambourine", r"tambo?u?r|\btamb?\b"),
-        ("clap", r"clap|\bcp\b"),
+        ("clap", r"clap"),
         (_RIM_SHOT_NOTE, r"(snare|\bsn?r?d?\b).*rim ?shot|rim ?shot.*snare"),
-        ("side_stick", r"(side|cross|x) ?stick|\brim|rim ?(shot|click)|\brs\b"),
-        ("pedal_hat", rf"{_HAT}.*(pedal|foot|chick|\bpd\b)|(pedal|foot).*{_HAT}|\b(hhp|phh)\b|cymbal pedal"),
-        ("open_hat", rf"{_HAT}.*(open|half|semi|loose|slosh|\bop\b)|(open|half|semi|loose).*{_HAT}|\b(hho|ohh?)\b"),
-        ("closed_hat", rf"{_HAT}|\bch\b"),
+        ("side_stick", r"(side|cross|x) ?stick|\brim|rim ?(shot|click)"),
+        (
+            "pedal_hat",
+            rf"{_HAT}.*(pedal|foot|chick|\bpd\b)|(pedal|foot).*{_HAT}|{_HAT} ?p\b|\b(hhp|phh)\b"
+            "|(pedal|foot)hh|hh(pedal|foot)|cymbal pedal",
+        ),
+        (
+            "open_hat",
+            rf"{_HAT}.*(open|half|semi|loose|slosh|\bop\b)|(open|half|semi|loose).*{_HAT}|{_HAT} ?o\b"
+            r"|\b(hho|ohh|hhop)\b|(open|half)hh|hh(open|half)|cymbal open",
+        ),
+        ("closed_hat", _HAT),
+        ("low_tom", r"\bfloor\b"),
         ("high_tom", rf"({_TOM}).*\b(high|hi|small)\b|(\b(high|hi|small)|high) ?({_TOM})|\bht\b"),
         ("low_tom", rf"({_TOM}).*\b(low|lo|large|floor)\b|(\b(low|lo|large)|low) ?({_TOM})|\b(floor|lt)\b|floor ?tom"),
         ("mid_tom", rf"({_TOM}).*\b(mid|middle|medium)\b|(mid|middle|medium) ?({_TOM})|\bmt\b"),
         (ANY_TOM, _TOM),
-        ("bell", r"(ride|crash|cymbal|cup|paiste|zildjian|sabian|meinl).*bell|bell.*ride|^bell( \d+)*$"),
-        ("china", r"china"),
+        ("bell", r"(ride|crash|cymbal|cup|paiste|zildjian|sabian|meinl).*bell|bell.*ride|ride ?cup|^bell( \d+)*$"),
+        ("china", r"china|chinese"),
         ("splash", r"splash"),
         ("crash", r"crash"),
         ("ride", r"\bride|ride\b|\brd\b"),
         ("crash", r"cymb|\b(cy|cym|cr)\b"),
         ("snare", r"snare|\b(sn|snr|sd)\b"),
         ("kick", r"kick|\b(kik|bd|kd)\b|bass ?drum|drum bass|\bk ?drum"),
-        ("side_stick", r"\b(stick|ss)\b"),
+        # What stands for other things as well: overheads, channels, compressors.
+        ("open_hat", r"\boh\b"),
+        ("closed_hat", r"\bch\b"),
+        ("clap", r"\bcp\b"),
+        ("cowbell", r"\bcb\b"),
+        ("side_stick", r"\b(stick|ss|rs)\b"),
     )
 )
 
@@ -58,11 +76,36 @@ def note_of_name(name: str) -> int | None:
         `ANY_TOM` for a tom without a size; None where the name tells no drum of `mix2midi.drums.PIECES`, or says that
         the sample is more than one hit.
     """
-    words = re.sub(r"[\W_]+", " ", _WORD_BORDERS.sub(" ", name)).strip().lower()
-    if _NO_SINGLE_HIT.search(words):
+    if is_no_single_hit(name):
         return None
+    words = _words(name)
     drum = next((drum for drum, pattern in _RULES if pattern.search(words)), None)
     return PIECES_BY_KEY[drum].note if isinstance(drum, str) else drum
+
+
+def is_no_single_hit(name: str) -> bool:
+    """Whether a name says that a sample is a loop, a roll or the like: then no folder or key makes it a hit."""
+    return _NO_SINGLE_HIT.search(_words(name)) is not None
+
+
+def note_of_names(names: Sequence[str]) -> int | None:
+    """The same of a sample with several names, the nearest first, such as its own and its folder's.
+
+    A name that tells nothing alone may tell more of what the next one means: "open" in "HiHat".
+    """
+    if is_no_single_hit(names[0]):
+        return None
+    joined = (" ".join(reversed(names[: count + 1])) for count in range(len(names)))
+    return next((note for note in map(note_of_name, joined) if note is not None), None)
+
+
+def split_words(name: str) -> str:
+    """With spaces where letters and figures meet and where capitals begin a word: "SnareV1" is "Snare V 1"."""
+    return _WORD_BORDERS.sub(" ", _HATS_IN_CAPITALS.sub("hh", name))
+
+
+def _words(name: str) -> str:
+    return re.sub(r"[\W_]+", " ", split_words(name)).strip().lower()
 
 
 def settle_notes(named: Sequence[tuple[str, int | None]]) -> list[int | None]:
@@ -82,7 +125,10 @@ def settle_notes(named: Sequence[tuple[str, int | None]]) -> list[int | None]:
     """
     by_name = [note_of_name(name) for name, _ in named]
     believed = _are_credible((told, note) for told, (_, note) in zip(by_name, named, strict=True))
-    return [_known(note) if told is None and believed else told for told, (_, note) in zip(by_name, named, strict=True)]
+    return [
+        _known(note) if told is None and believed and not is_no_single_hit(name) else told
+        for told, (name, note) in zip(by_name, named, strict=True)
+    ]
 
 
 def _are_credible(pairs: Iterable[tuple[int | None, int | None]]) -> bool:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from mix2midi.audio import find_audio
-from mix2midi.training.kit_import.names import note_of_name
+from mix2midi.training.kit_import.names import note_of_names, split_words
 from mix2midi.training.kit_import.source import (
     ONLY_VELOCITY,
     SourceKit,
@@ -31,7 +31,7 @@ _STRENGTHS = {
 }
 _STRENGTH = re.compile(rf"(?<![a-z])({'|'.join(sorted(_STRENGTHS, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 _NUMBERED = re.compile(r"(?<![a-z])v(?:el(?:ocity)?)?[ _-]?(\d{1,3})(?!\d)", re.IGNORECASE)
-#: Numbers up to this count the layers; above, they are velocities.
+#: Numbers up to this, or without a gap from 1 up, count the layers; others are velocities.
 _MOST_LAYERS = 20
 
 
@@ -50,7 +50,7 @@ def read_one_shots(folder: Path) -> SourceKit:
     unnamed = []
     for path in find_audio([folder]):
         inside = path.relative_to(folder)
-        note = _note_of_path(inside)
+        note = note_of_names([inside.stem, *reversed(inside.parts[:-1])])
         if note is None:
             unnamed.append(str(inside))
             continue
@@ -64,23 +64,19 @@ def read_one_shots(folder: Path) -> SourceKit:
     return SourceKit(folder.resolve().name, folder.resolve().name, None, samples, unnamed)
 
 
-def _note_of_path(inside: Path) -> int | None:
-    names = [inside.stem, *reversed(inside.parts[:-1])]
-    return next((note for note in map(note_of_name, names) if note is not None), None)
-
-
 def _layer_of_name(name: str) -> tuple[str, int | None, int | None]:
     """Name without what tells the layer, the strength that a word tells, and the number of the layer."""
-    if numbered := _NUMBERED.search(name):
-        return _NUMBERED.sub("", name).strip(" _-"), None, int(numbered[1])
-    if strength := _STRENGTH.search(name):
-        return _STRENGTH.sub("", name).strip(" _-"), _STRENGTHS[strength[1].lower()], None
+    words = split_words(name)
+    if numbered := _NUMBERED.search(words):
+        return _NUMBERED.sub("", words).strip(" _-"), None, int(numbered[1])
+    if strength := _STRENGTH.search(words):
+        return _STRENGTH.sub("", words).strip(" _-"), _STRENGTHS[strength[1].lower()], None
     return name, None, None
 
 
 def _with_velocities(layers: list[tuple[Path, int | None, int | None]]) -> list[tuple[Path, int]]:
     numbers = sorted({number for _, _, number in layers if number is not None})
-    counts_layers = bool(numbers) and numbers[-1] <= _MOST_LAYERS
+    counts_layers = bool(numbers) and (numbers[-1] <= _MOST_LAYERS or numbers == list(range(1, len(numbers) + 1)))
     found = []
     for path, strength, number in layers:
         if number is not None and counts_layers and len(numbers) > 1:

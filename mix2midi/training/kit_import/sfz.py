@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from mix2midi.errors import OptionError
-from mix2midi.training.kit_import.names import settle_notes
+from mix2midi.training.kit_import.names import is_no_single_hit, note_of_name, settle_notes
 from mix2midi.training.kit_import.source import (
     Recording,
     SourceKit,
@@ -46,7 +46,7 @@ def read_sfz(path: Path) -> SourceKit:
     OptionError
         It cannot be read, includes itself, or has no region with a sample.
     """
-    text = _COMMENT.sub("", "\n".join(_lines(path, path.parent, {}, 0)))
+    text = "\n".join(_lines(path, path.parent, {}, 0))
     regions = [region for region in _regions(text) if _is_hit(region)]
     if not regions:
         raise OptionError(f"{path}: no region with a sample; it is no SFZ instrument of samples")
@@ -57,7 +57,7 @@ def read_sfz(path: Path) -> SourceKit:
             unnamed.append(label)
             continue
         velocity = velocity_of_range(_number(region, "lovel", 0), _number(region, "hivel", 127))
-        instrument = region.get("group_label") or f"key {key}"
+        instrument = " ".join(filter(None, [region.get("group_label"), f"key {key}"]))  # a group may hold all toms
         samples.append(SourceSample(instrument, note, velocity, partial(_read_region, path.parent, dict(region))))
     return SourceKit(path.stem, path.stem, None, samples, list(dict.fromkeys(unnamed)))
 
@@ -67,10 +67,14 @@ def _lines(path: Path, root: Path, defines: dict[str, str], depth: int) -> Itera
     if depth > _MAX_DEPTH:
         raise OptionError(f"{path}: is included within itself; remove the #include")
     try:
-        text = path.read_text(encoding="utf-8-sig", errors="replace")
+        data = path.read_bytes()
     except OSError as error:
         raise OptionError(f"{path}: cannot be read ({error.strerror})") from error
-    for line in text.splitlines():
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", errors="replace")
+    for line in _COMMENT.sub("", text).splitlines():
         if define := _DEFINE.match(line):
             defines[define[1]] = define[2]
         elif include := _INCLUDE.match(line):
@@ -97,14 +101,27 @@ def _regions(text: str) -> Iterator[_Opcodes]:
         if level == "region":
             yield _inherited(held)
         level = header
-        for inner in _LEVELS[_LEVELS.index(level) :] if level in _LEVELS else ():
+        for inner in _ended_by(level):
             held.pop(inner, None)
     if level == "region":
         yield _inherited(held)
 
 
+def _ended_by(header: str) -> tuple[str, ...]:
+    """A header ends those within it; `control` is not around the others."""
+    if header not in _LEVELS:
+        return ()
+    return ("control",) if header == "control" else _LEVELS[_LEVELS.index(header) :]
+
+
 def _inherited(held: Mapping[str, _Opcodes]) -> _Opcodes:
-    return {opcode: value for level in _LEVELS for opcode, value in held.get(level, {}).items()}
+    region: dict[str, str] = {}
+    for level in _LEVELS:
+        own = held.get(level, {})
+        if "lokey" in own or "hikey" in own:
+            region.pop("key", None)  # which stands for both
+        region |= own
+    return region
 
 
 def _is_hit(region: _Opcodes) -> bool:
@@ -113,11 +130,13 @@ def _is_hit(region: _Opcodes) -> bool:
 
 
 def _label(region: _Opcodes) -> str:
-    """What tells the drum: its labels, and the names of the sample and its folder."""
+    """What tells the drum: its own label, or else the sample's name, its group's label and its folder's name."""
     file = Path(region["sample"].replace("\\", "/"))
-    return " ".join(
-        filter(None, [region.get("region_label"), region.get("group_label"), *file.parts[-2:-1], file.stem])
-    )
+    if (own := region.get("region_label")) and note_of_name(own) is not None:
+        return own
+    outer = filter(None, [region.get("group_label"), *file.parts[-2:-1]])
+    tried = [file.stem, *(f"{name} {file.stem}" for name in outer)]
+    return next((name for name in tried if note_of_name(name) is not None or is_no_single_hit(name)), tried[-1])
 
 
 def _key(region: _Opcodes) -> int | None:

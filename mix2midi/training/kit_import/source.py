@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,11 @@ def velocity_of_range(low: float, high: float) -> int:
     return int(np.clip(round((low + high) / 2.0), 1, 127))
 
 
+def _sameness(name: str) -> str:
+    """Alike for names that one of the systems takes for the same: capitals, and accents apart from their letters."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def find_sample(folder: Path, name: str) -> Path:
     """A file that a kit refers to, which may have been written on a system that does not tell A from a.
 
@@ -97,7 +103,7 @@ def find_sample(folder: Path, name: str) -> Path:
     for part in name.replace("\\", "/").split("/"):
         exact = path / part
         if not exact.exists() and path.is_dir():
-            alike = [entry for entry in path.iterdir() if entry.name.lower() == part.lower()]
+            alike = [entry for entry in path.iterdir() if _sameness(entry.name) == _sameness(part)]
             exact = alike[0] if alike else exact
         path = exact
     return path
