@@ -250,8 +250,8 @@ def _tempos(beats: Beats, lead_in: _LeadIn) -> Iterator[TempoEvent]:
 def _longest_line(times: list[int], start: int, now: Fraction, step: Fraction) -> tuple[int, int]:
     """Last beat that one tempo from beat `start`, at time `now`, reaches with all between on time; and that tempo.
 
-    The tempo is that of these beats, if it keeps to them, whatever `now` is beside the first: a song that starts 3 ms
-    late is no slower.
+    The first line has the tempo of its beats, if it keeps to them, whatever `now` is beside the first of them: a song
+    that starts 3 ms late is no slower. Later ones end on a beat.
 
     This is the swing filter of H. Elmeleegy et al., "Online piece-wise linear approximation of numerical streams with
     precision guarantees", 2009: a cone of slopes that narrows beat by beat.
@@ -267,7 +267,7 @@ def _longest_line(times: list[int], start: int, now: Fraction, step: Fraction) -
         if low > high:
             break
         fastest, slowest, end = low, high, beat
-    wanted = round((times[end] - times[start]) / ((end - start) * step))
+    wanted = round((times[end] - (now if now else times[start])) / ((end - start) * step))
     return end, min(max(wanted, fastest), slowest or wanted)
 
 

@@ -32,7 +32,7 @@ _LEAKAGE = 0.4
 #: Over how many seconds that is judged, and what repeated sounds count for at most: hits may be missed or made up.
 _JUDGED_S, _LARGEST_SHARE = 1.0, 0.75
 #: Kits and sounds change in the course of a record; and memory is not to grow with it.
-_STRETCH_S, _MARGIN_S, _FADE_S = 240.0, 1.0, 0.2
+_STRETCH_S, _MARGIN_S, _SEAM_S = 240.0, 1.0, 0.2
 
 
 def change_low_end(mix: Samples, stem: Samples, drums: Sequence[NDArray[np.floating]]) -> Samples:
@@ -65,7 +65,7 @@ def change_low_end(mix: Samples, stem: Samples, drums: Sequence[NDArray[np.float
 
 def _faded(first: int, stop: int, samples: int) -> tuple[int, int, NDArray[np.float64]]:
     """From where to where a stretch counts, and how much: neighbours, whose sounds differ, fade into each other."""
-    half = round(_FADE_S * LOW_RATE_HZ / 2)
+    half = round(_SEAM_S * LOW_RATE_HZ / 2)
     begin, end = max(0, first - half), min(samples, stop + half)
     position = np.arange(begin, end, dtype=np.float64)
     weight = np.ones(len(position))
