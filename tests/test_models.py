@@ -146,6 +146,15 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
+def test_what_nobody_states_a_checksum_of_must_look_like_weights(hub: type[Hub], lonely: Path) -> None:
+    hub.stated, hub.content = "", b"<html>please log in</html>"
+    with pytest.raises(ModelError, match="htdemucs: what came from .* is damaged"):
+        fetch_model("htdemucs")
+    assert files_in(lonely) == []
+    hub.content = (2).to_bytes(8, "little") + b"{}"
+    assert fetch_model("htdemucs").read_bytes() == hub.content
+
+
 def test_fetch_shows_progress_and_verifies(hub: type[Hub], lonely: Path) -> None:
     seen: list[tuple[str, int, int]] = []
     assert state_of("htdemucs") == "missing"

@@ -10,6 +10,7 @@ from scipy.signal import butter, sosfilt
 
 from mix2midi.separation import own_sounds
 from mix2midi.separation.own_sounds import CUTOFF_HZ, LOW_RATE_HZ, change_low_end
+from tests.golden import make_own_sounds
 
 DURATION_S = 24.0
 #: Drums, band [1, samples], and the onsets of the kicks in seconds.
@@ -43,6 +44,13 @@ def song() -> Song:
     rng = np.random.default_rng(3)
     onsets_s = np.sort(rng.choice(np.arange(0, DURATION_S - 0.3, 0.25), 40, replace=False))
     return kicks(onsets_s, rng)[None], bass(rng)[None], onsets_s
+
+
+def test_golden_change() -> None:
+    """Nothing that turns here escapes notice: such changes cost or gain thousandths of F, which no other test sees."""
+    golden = np.load(make_own_sounds.FILE)["change"].astype(np.float32)
+    assert np.abs(golden).max() > 0.05
+    np.testing.assert_allclose(make_own_sounds.change(), golden, atol=5e-4)
 
 
 def test_stretches_fade_into_each_other(song: Song, monkeypatch: pytest.MonkeyPatch) -> None:

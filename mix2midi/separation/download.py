@@ -70,7 +70,8 @@ def download_weights(url: str, target: Path, sha256: str, name: str, on_download
             digest = _transfer(url, partial, name, on_download)
         except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
             raise ModelError(f"{name}: fetching weights from {url} failed ({_reason(error)}); {_WAY_OUT}") from error
-        if not digest.startswith(sha256) or not digest.startswith(stated):
+        is_known = bool(sha256 or stated)
+        if not digest.startswith(sha256) or not digest.startswith(stated) or not (is_known or _may_be_weights(partial)):
             raise ModelError(f"{name}: what came from {url} is damaged; try again, or use another network")
     _write_sidecar(target, digest)
 
@@ -160,6 +161,15 @@ def _transfer(url: str, partial: IO[bytes], name: str, on_download: OnDownload |
     return digest.hexdigest()
 
 
+def _may_be_weights(partial: IO[bytes]) -> bool:
+    """Whether what nobody states a checksum of begins as safetensors do, and is no page of a network's log-in."""
+    size = partial.tell()
+    partial.seek(0)
+    head = partial.read(9)
+    partial.seek(size)
+    return len(head) == 9 and head[8:] == b"{" and 8 + int.from_bytes(head[:8], "little") <= size
+
+
 def _next_piece(response: http.client.HTTPResponse) -> bytes:
     """What fails here is the network, whatever the system calls it; what fails in writing is the disk."""
     try:
@@ -175,7 +185,7 @@ def _partial_file(target: Path, name: str) -> Iterator[IO[bytes]]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # With the usual mode, unlike tempfile's 0600: others may share the folder.
-        with partial_path.open("xb") as partial:
+        with partial_path.open("x+b") as partial:
             yield partial
         partial_path.replace(target)
     except OSError as error:
