@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mix2midi.audio import AudioArray, AudioFile, read_audio
-from mix2midi.audio.blocks import mix_down
 from mix2midi.errors import AudioError
 
 RATE_HZ = 44100
@@ -263,25 +262,6 @@ def test_blocks_join_to_one_resampled_stream(
     whole = soxr.resample(samples.mean(axis=0) if mono else samples.T, from_rate_hz, rate_hz).reshape(-1, len(joined)).T
     shared = min(whole.shape[1], joined.shape[1])
     np.testing.assert_allclose(joined[:, :shared], whole[:, :shared], atol=1e-5)
-
-
-@pytest.mark.parametrize("chunk", [1152, 65536, 200_000])
-def test_a_passage_whose_channels_cancel_is_heard_whatever_the_chunks(chunk: int) -> None:
-    left = np.sin(np.arange(5 * RATE_HZ) * 0.02).astype(np.float32)
-    right = np.where(np.arange(len(left)) < 3 * RATE_HZ, -left, left)
-    stereo = np.stack([left, right])
-    chunks = (stereo[:, start : start + chunk] for start in range(0, len(left), chunk))
-    mono = np.concatenate(list(mix_down(chunks, RATE_HZ)), axis=1)
-    np.testing.assert_allclose(mono[0], left, atol=1e-6)
-
-
-def test_where_channels_begin_to_cancel_there_is_no_step() -> None:
-    tone = np.sin(np.arange(4 * RATE_HZ) * 0.002).astype(np.float32) * 0.5
-    kick = np.zeros_like(tone)
-    kick[2 * RATE_HZ + 100 : 2 * RATE_HZ + 2000] = 0.5  # in one second of four
-    mono = np.concatenate(list(mix_down(iter([np.stack([tone + kick, kick - tone])]), RATE_HZ)), axis=1)[0]
-    assert np.abs(np.diff(mono[int(2.1 * RATE_HZ) :])).max() < 0.003
-    assert np.abs(np.diff(mono[: 2 * RATE_HZ])).max() < 0.003
 
 
 def test_blocks_start_again_from_zero(tmp_path: Path) -> None:

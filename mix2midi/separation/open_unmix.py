@@ -33,6 +33,20 @@ _SEGMENT_S, _STRIDE_S = 20.0, 15.0
 #: What open-unmix does where a model does not say.
 _WIENER_ROUNDS = 1
 
+#: What torch raises for damaged weights in its formats, of which the older one raises whatever comes.
+_OF_DAMAGED_FILES = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AssertionError,
+    AttributeError,
+    struct.error,
+    pickle.UnpicklingError,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Spectrogram:
@@ -230,10 +244,8 @@ def _read_state(path: Path, way_out: str) -> Mapping[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
+    except (SafetensorError, *_OF_DAMAGED_FILES) as error:
         raise ModelError(f"{path}: is damaged, or holds more than weights; {way_out}") from error
-    except (struct.error, AssertionError, TypeError, AttributeError) as error:  # of torch's older format
-        raise ModelError(f"{path}: is damaged; {way_out}") from error
     if not isinstance(state, Mapping):
         raise ModelError(f"{path}: holds no weights; {way_out}")
     return state

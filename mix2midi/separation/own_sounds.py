@@ -31,7 +31,8 @@ _LOUDEST, _SOFTEST_TOLD = 1.6, 0.2
 _LEAKAGE = 0.4
 #: Over how many seconds that is judged, and what repeated sounds count for at most: hits may be missed or made up.
 _JUDGED_S, _LARGEST_SHARE = 1.0, 0.75
-#: Kits and sounds change in the course of a record; and memory is not to grow with it.
+#: Kits and sounds change in the course of a record, and memory is not to grow with it: so long a stretch is made at a
+#: time, with so much around it, and fades into the next one.
 _STRETCH_S, _MARGIN_S, _SEAM_S = 240.0, 1.0, 0.2
 
 

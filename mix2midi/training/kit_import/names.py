@@ -18,7 +18,7 @@ _NO_SINGLE_HIT = re.compile(
 )
 _STATE = r"closed|open|half|pedal|foot"
 _HAT = rf"(hats?\b|\b({_STATE}|[cop])?hh({_STATE}|cl|op|[cop])?\b|cymbal (closed|open|pedal))"
-_TOM = r"(?<!cus)(?<!bot)(?<!phan)(?<!\ba)(?<!s)tom(?!p)|\bfloor\b|\b[hml]t\b"
+_TOM = r"(?<!cus)(?<!bot)(?<!phan)(?<!\ba)(?<!s)tom(?!p)|\b[hml]t\b"
 #: The first pattern that is found decides.
 _RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
     (drum, re.compile(pattern))
@@ -39,9 +39,9 @@ _RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
             r"|\b(hho|ohh|hhop)\b|(open|half)hh|hh(open|half)|cymbal open",
         ),
         ("closed_hat", _HAT),
-        ("low_tom", r"\bfloor\b"),
+        ("low_tom", r"\bfloor\b|floor ?tom"),
         ("high_tom", rf"({_TOM}).*\b(high|hi|small)\b|(\b(high|hi|small)|high) ?({_TOM})|\bht\b"),
-        ("low_tom", rf"({_TOM}).*\b(low|lo|large|floor)\b|(\b(low|lo|large)|low) ?({_TOM})|\b(floor|lt)\b|floor ?tom"),
+        ("low_tom", rf"({_TOM}).*\b(low|lo|large)\b|(\b(low|lo|large)|low) ?({_TOM})|\blt\b"),
         ("mid_tom", rf"({_TOM}).*\b(mid|middle|medium)\b|(mid|middle|medium) ?({_TOM})|\bmt\b"),
         (ANY_TOM, _TOM),
         ("bell", r"(ride|crash|cymbal|cup|paiste|zildjian|sabian|meinl).*bell|bell.*ride|ride ?cup|^bell( \d+)*$"),
