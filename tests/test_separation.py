@@ -128,6 +128,21 @@ def test_network_sees_the_level_of_the_whole_song() -> None:
 
 
 @pytest.mark.parametrize("is_normalised", [True, False])
+def test_an_inverted_channel_changes_nothing_but_its_sign(is_normalised: bool) -> None:
+    drums = noise(5000, 1) + np.float32(0.1)
+    mix = np.concatenate([drums, drums]) + 0.1 * noise(5000, seed=1)
+    signs = np.array([[1], [-1]], np.float32)
+    separator = NetworkSeparator("odd", FakeNetwork(lambda segment: segment + segment**3, is_normalised))
+    np.testing.assert_allclose(
+        separator.separate(mix * signs, RATE_HZ), separator.separate(mix, RATE_HZ) * signs, atol=1e-5
+    )
+
+
+def test_channels_that_differ_are_not_taken_for_inverted_ones() -> None:
+    assert measure_level(AudioArray(noise(5000), RATE_HZ), RATE_HZ).sign_of_second == 1.0
+
+
+@pytest.mark.parametrize("is_normalised", [True, False])
 def test_silence_stays_silent(is_normalised: bool) -> None:
     separator = NetworkSeparator("dreamer", FakeNetwork(lambda segment: segment + 1, is_normalised))
     stem = separator.separate(np.zeros((2, 5000), np.float32), RATE_HZ)

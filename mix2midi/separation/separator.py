@@ -17,6 +17,9 @@ Progress = Callable[[float], None]
 
 #: Length of the blocks that are read from the song; no result depends on it.
 _BLOCK_S = 10.0
+#: Difference of two channels over their sum, in power, above which one of them is taken to be inverted: no mix is that
+#: wide by intention, and the networks know drums in the middle.
+_INVERTED = 10.0
 
 
 class Separator(Protocol):
@@ -125,17 +128,18 @@ class NetworkSeparator:
         network = self.network
         level = Level(0.0, 1.0) if network.deviation is None else measure_level(source, self.rate_hz)
         scale = np.float32(level.deviation / (network.deviation or 1.0))
+        signs = np.array([[1.0], [level.sign_of_second]], np.float32)
 
         def separate_segment(mix: Samples) -> Samples:
             if not np.ptp(mix):  # silence: some networks hear something in it
                 return np.zeros_like(mix)
             return network((mix - np.float32(level.mean)) / scale) * scale
 
-        blocks = _stereo_blocks(source, self.rate_hz)
+        blocks = (block * signs for block in _stereo_blocks(source, self.rate_hz))
         stem = separate_in_segments(
             blocks, separate_segment, network.segment_length, network.stride_length, fill=level.mean
         )
-        return _with_progress(stem, round(source.duration_s * self.rate_hz), on_progress)
+        return _with_progress((block * signs for block in stem), round(source.duration_s * self.rate_hz), on_progress)
 
 
 class NoSeparator:
@@ -156,23 +160,29 @@ class NoSeparator:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Mean and standard deviation of a song's mono sum, the latter above 0."""
+    """Mean and standard deviation of a song's mono sum, the latter above 0.
+
+    `sign_of_second` is -1 where the second channel is inverted: the sum is then taken with it turned back.
+    """
 
     mean: float
     deviation: float
+    sign_of_second: float = 1.0
 
 
 def measure_level(source: AudioSource, rate_hz: int) -> Level:
-    """Read a song once for its level, as ``demucs.api.Separator`` defines it."""
-    n_samples, total, total_of_squares = 0, 0.0, 0.0
+    """Read a song once for its level, as ``demucs.api.Separator`` defines it, and for the sign of its channels."""
+    n_samples, totals, products = 0, np.zeros(2), np.zeros((2, 2))
     for block in _stereo_blocks(source, rate_hz):
-        mono = block.mean(axis=0, dtype=np.float64)
-        n_samples += len(mono)
-        total += float(mono.sum())
-        total_of_squares += float(mono @ mono)
-    mean = total / n_samples
-    variance = max(0.0, total_of_squares - n_samples * mean**2) / max(1, n_samples - 1)
-    return Level(mean, float(np.sqrt(variance)) + 1e-8)
+        channels = block.astype(np.float64)
+        n_samples += channels.shape[1]
+        totals += channels.sum(axis=1)
+        products += channels @ channels.T
+    covariance = (products - np.outer(totals, totals) / n_samples) / max(1, n_samples - 1)
+    power = {sign: max(0.0, float(np.trace(covariance) + 2 * sign * covariance[0, 1]) / 4) for sign in (1.0, -1.0)}
+    sign = -1.0 if power[-1.0] > _INVERTED * power[1.0] else 1.0
+    mean = float(totals[0] + sign * totals[1]) / (2 * n_samples)
+    return Level(mean, float(np.sqrt(power[sign])) + 1e-8, sign)
 
 
 def _stereo_blocks(source: AudioSource, rate_hz: int) -> Iterator[Samples]:
