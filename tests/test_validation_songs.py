@@ -43,6 +43,16 @@ def test_without_a_kit_that_is_left_out_there_is_nothing_to_judge_by(data: Path,
     assert not (tmp_path / "none").exists()
 
 
+def test_a_kit_to_judge_by_that_the_library_lacks_is_named(data: Path, tmp_path: Path) -> None:
+    recipe = data / "other-kits.yaml"
+    recipe.write_text(
+        (data / "recipe.yaml").read_text().replace("left_out_kits: [spare]", "left_out_kits: [spare, lent]")
+    )
+    with pytest.raises(OptionError, match="no kit 'lent', which the recipe names in left_out_kits"):
+        render_validation_songs(recipe, data, tmp_path / "none", 1)
+    assert not (tmp_path / "none").exists()
+
+
 def test_an_unknown_view_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="view 'dry' is not known; choose from clean, separated, mix"):
         render_validation_songs(data / "recipe.yaml", data, tmp_path, 1, "dry")

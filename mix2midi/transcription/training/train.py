@@ -106,9 +106,9 @@ def validation_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
 
 def judging_renderer(recipe: Recipe, data_folder: Path, kit: str) -> SliceRenderer:
     """Stretches of the validation split as they were performed, on one kit as it was recorded."""
-    from mix2midi.training.kits import KitLibrary
+    from mix2midi.training.kits import kits_to_judge_by
 
-    library = KitLibrary(data_folder / recipe.data.kits, only=[kit])
+    library = kits_to_judge_by(data_folder, recipe.data).alone(kit)
     return replace(_renderer(recipe, data_folder, library, "validation", _VALIDATION_SEED), varied=False)
 
 
