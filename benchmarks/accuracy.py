@@ -2,8 +2,9 @@
 
     python benchmarks/accuracy.py ../shared/data/mdb-dev
 
-The folder holds songs as MDB Drums comes: a subfolder each, with `drums.flac`, `mix.flac` and `class.txt`. Rows are the
-three ways in which a song can come: drums alone, a mix that is separated first, and a mix as it is.
+The folder holds songs of MDB Drums, each in a subfolder with `drums.flac`, `mix.flac` and `class.txt` or
+`subclass.txt`; README.md says which files of the data set these are. Rows are the three ways in which a song can come:
+drums alone, a mix that is separated first, and a mix as it is.
 """
 
 from __future__ import annotations

@@ -1,11 +1,13 @@
 """How well sounds tell their drum: whole kits left out, and synthetic drums as the only teacher.
 
-Prints what the model card states: python benchmarks/kit_labels.py LIBRARY
+    python benchmarks/kit_labels.py LIBRARY
+
+prints what the model card states. LIBRARY is a folder with manifest.csv, as `mix2midi kits import` makes it.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +16,11 @@ from mix2midi.drums import FAMILIES
 from mix2midi.training.kit_check.labelled import leave_kit_out, sounds_of_library, sounds_of_machines
 
 
-def main(library: Path) -> None:
+def main() -> None:
     """Print accuracy over the five families, pooled over sounds, and for each family."""
-    sounds = sounds_of_library(library)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("library", type=Path, help="folder with manifest.csv")
+    sounds = sounds_of_library(parser.parse_args().library)
     sounds = sounds.where(np.isin(sounds.families, FAMILIES))
     judged = {
         "other kits": leave_kit_out(sounds)[0],
@@ -29,4 +33,4 @@ def main(library: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

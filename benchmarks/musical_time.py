@@ -3,6 +3,8 @@
 Hits come from references (`--notes reference`, the default), so that this measures musical time alone, or from the
 transcriber (`--notes drums`, or `--notes mix` behind `--separator NAME`), so that it measures the tool.
 
+It needs pretty_midi, which comes with ``pip install ".[test]"``.
+
 - Songs: the folders of mdb-dev. Beat and downbeat F (mir_eval, 70 ms, the whole song) of the written MIDI file's grid,
   as pretty_midi reads it.
 - Grooves: the validation split of the Groove MIDI Dataset, human playing to a metronome, with hits lost, invented and

@@ -1,7 +1,7 @@
 """Measure speed and memory on two cores, and print them as the table of the README.
 
     python benchmarks/speed.py                         # a few minutes; memory on 10 and 20 minutes of audio
-    python benchmarks/speed.py --minutes 60            # an hour of audio; half an hour of work for htdemucs
+    python benchmarks/speed.py --minutes 60            # an hour of audio; another one of work for htdemucs
     python benchmarks/speed.py --minutes 60 --no-mix   # without it
 
 Whole processes are measured as a user meets them: the installed `mix2midi` command, from its start to its end.

@@ -1,8 +1,8 @@
 """From an isolated drum track (or a mix) to notes: features, network, heat map, peaks.
 
->>> transcriber = Transcriber.load()                      # doctest: +SKIP
->>> heat_map = transcriber.heat_map(samples)              # doctest: +SKIP
->>> notes = pick_notes(heat_map)                          # doctest: +SKIP
+>>> transcriber = Transcriber.load()                                # doctest: +SKIP
+>>> heat_map = transcriber.heat_map(samples)                        # doctest: +SKIP
+>>> notes = pick_notes(heat_map, transcriber.pickings["clean"])     # doctest: +SKIP
 """
 
 from mix2midi.transcription.heat_map import HeatMap
