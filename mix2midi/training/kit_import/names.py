@@ -60,6 +60,11 @@ _RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
         ("side_stick", r"\b(stick|ss|rs)\b"),
     )
 )
+#: Of drums that a name may mean by its family alone, what it says where it means them: "HH 1" may be of an open hat.
+_OUTRIGHT = {
+    PIECES_BY_KEY["closed_hat"].note: re.compile(r"closed|tight|\b(cl?|ch|chh|hhc|hhcl)\b"),
+    PIECES_BY_KEY["crash"].note: re.compile(r"crash|\bcr\b"),
+}
 
 
 def note_of_name(name: str) -> int | None:
@@ -91,12 +96,23 @@ def is_no_single_hit(name: str) -> bool:
 def note_of_names(names: Sequence[str]) -> int | None:
     """The same of a sample with several names, the nearest first, such as its own and its folder's.
 
-    A name that tells nothing alone may tell more of what the next one means: "open" in "HiHat".
+    A name that tells nothing alone may tell more of what the next one means: "open" in "HiHat". One that tells the
+    family alone leaves the drum to the others: "HH 1" in "HiHat/Open", "Tom 1" in "Toms/Floor".
     """
     if is_no_single_hit(names[0]):
         return None
     joined = (" ".join(reversed(names[: count + 1])) for count in range(len(names)))
-    return next((note for note in map(note_of_name, joined) if note is not None), None)
+    note = next((note for note in map(note_of_name, joined) if note is not None), None)
+    if note is None or len(names) == 1 or not _tells_family_alone(names[0], note):
+        return note
+    outer = note_of_names(names[1:])
+    return outer if outer is not None and _family(outer) == _family(note) else note
+
+
+def _tells_family_alone(name: str, note: int) -> bool:
+    if note_of_name(name) != note:
+        return False
+    return note == ANY_TOM or (note in _OUTRIGHT and _OUTRIGHT[note].search(_words(name)) is None)
 
 
 def split_words(name: str) -> str:
@@ -140,8 +156,11 @@ def _are_credible(pairs: Iterable[tuple[int | None, int | None]]) -> bool:
 
 
 def _same_family(told: int, note: int) -> bool:
-    expected = "toms" if told == ANY_TOM else getattr(piece_of_note(told), "family", None)
-    return getattr(piece_of_note(note), "family", None) == expected
+    return _family(note) == _family(told)
+
+
+def _family(note: int) -> str | None:
+    return "toms" if note == ANY_TOM else getattr(piece_of_note(note), "family", None)
 
 
 def _known(note: int | None) -> int | None:
