@@ -93,6 +93,20 @@ def test_one_shots_are_learnt_and_scored(
     assert not list(tmp_path.glob("mix2midi-*")), "nothing is left beside the result"
 
 
+def test_samples_that_are_not_learnt_are_told_of(
+    one_shots: Path, tiny_weights: Path, recipe_file: Path, tmp_path: Path
+) -> None:
+    (one_shots / "kick 2.wav").write_text("no sound")
+    soundfile.write(one_shots / "bongo.wav", one_shot(400, 300), RATE_HZ)
+    lines: list[dict[str, object]] = []
+    output = tmp_path / "mine.safetensors"
+    learn_own_drums(one_shots, output, tmp_path, weights=tiny_weights, recipe_path=recipe_file, report=lines.append)
+    assert lines[0].pop("instruments") == 4
+    told = dict(lines[0])
+    assert told.pop("no drum in the name, sort with mix2midi kits cluster:") == "bongo.wav"
+    assert str(told.pop("left out:")).startswith("kick 2 (note 36") and not told
+
+
 def test_normalisation_keeps_its_statistics(tiny_weights: Path, recipe_file: Path, tmp_path: Path) -> None:
     library = KitLibrary(write_library(tmp_path / "kits", ("mine",)))
     recipe, weights = tiny_recipe(recipe_file), load_weights(tiny_weights)

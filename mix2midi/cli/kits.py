@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +24,6 @@ Examples:
   mix2midi kits cluster samples/ -o sorted/ --library data/kits
   mix2midi kits import sorted/ -o data/kits --licence CC0-1.0     what was sorted, once it has been listened to
 """
-_SHOWN = 8
 
 kits_app = typer.Typer(cls=HelpfulGroup, rich_markup_mode=None, help="Import, sort and check drum sounds.")
 
@@ -74,16 +72,10 @@ def _print_imported(kit: ImportedKit) -> None:
 
     drums = ", ".join(f"{name_of_note(note)} {count}" for note, count in kit.notes.items())
     typer.echo(f"{kit.name}: {sum(kit.notes.values())} samples" + (f" ({drums})" if drums else ""))
-    _print_list("  no drum in the name, sort with mix2midi kits cluster:", kit.unnamed)
     if kit.repeated:
         typer.echo(f"  {kit.repeated} samples repeat others of the source and are left out")
-    _print_list("  left out:", kit.left_out)
-
-
-def _print_list(title: str, entries: Sequence[str]) -> None:
-    if entries:
-        more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
-        typer.echo(f"{title} {'; '.join(entries[:_SHOWN])}{more}")
+    for reason, samples in kit.remarks().items():
+        typer.echo(f"  {reason} {samples}")
 
 
 @kits_app.command("cluster", cls=PanelCommand, epilog=CLUSTER_EXAMPLES)

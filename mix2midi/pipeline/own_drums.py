@@ -208,26 +208,27 @@ def _read_drums(source: Path, recipe: Recipe, performances: list[Performance], f
             "other audio files, left out": len(find_audio([source])) - len(recordings),
         }
         return OwnDrums([RecordedSlices(learnt, network, recipe.slices.frames, recipe.seed)], held_out, told=found)
-    library = _read_kit(source, folder)
+    library, left_out = _read_kit(source, folder)
     held_out, choice = songs_on_kit(library, _SONGS), songs_on_kit(library, _SONGS, CHOICE_SEED)
-    return OwnDrums(
-        [kit_slices(recipe, library, performances)], held_out, choice, {"instruments": len(library.instruments)}
-    )
+    told = {"instruments": len(library.instruments), **left_out}
+    return OwnDrums([kit_slices(recipe, library, performances)], held_out, choice, told)
 
 
-def _read_kit(source: Path, folder: Path) -> KitLibrary:
+def _read_kit(source: Path, folder: Path) -> tuple[KitLibrary, dict[str, str]]:
+    """The kit, and what of it was left out by the reason."""
     from mix2midi.training.kit_import.formats import read_source
     from mix2midi.training.kit_import.library import extend_library
     from mix2midi.training.kits import KitLibrary
 
     if (source / "manifest.csv").is_file():
-        return KitLibrary(source)
+        return KitLibrary(source), {}
     kits = read_source(source)
     if len(kits) > 1:
         names = ", ".join(kit.name for kit in kits[:8])
         raise OptionError(f"{source}: holds {len(kits)} kits ({names}); import one and name its library")
-    extend_library(folder / "own", kits, _PRIVATE)  # the licence stays on this machine, as the samples do
-    return KitLibrary(folder / "own")
+    # The licence stays on this machine, as the samples do.
+    (imported,) = extend_library(folder / "own", kits, _PRIVATE)
+    return KitLibrary(folder / "own"), imported.remarks()
 
 
 def _read_recordings(source: Path) -> list[Excerpt]:

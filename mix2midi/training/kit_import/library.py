@@ -38,6 +38,7 @@ _MAX_DURATION_S = 5.0
 _FADE_S = 0.02
 _COMPARED_SAMPLES = RATE_HZ
 _SAME_SAMPLE = 0.995  # correlation
+_SHOWN = 8  # of what is left out
 _TOMS = ("high_tom", "mid_tom", "low_tom")
 
 
@@ -64,6 +65,16 @@ class ImportedKit:
     unnamed: Sequence[str] = ()
     left_out: Sequence[str] = ()
     repeated: int = 0
+
+    def remarks(self) -> dict[str, str]:
+        """What was left out, by the reason; long lists are cut."""
+        found = {"no drum in the name, sort with mix2midi kits cluster:": self.unnamed, "left out:": self.left_out}
+        return {reason: _shortened(entries) for reason, entries in found.items() if entries}
+
+
+def _shortened(entries: Sequence[str]) -> str:
+    more = f" and {len(entries) - _SHOWN} more" if len(entries) > _SHOWN else ""
+    return "; ".join(entries[:_SHOWN]) + more
 
 
 class _Known:
