@@ -65,6 +65,9 @@ def test_learning_rate_rises_holds_and_falls() -> None:
         ("network: {chanels: 3}", "network: unknown setting 'chanels'"),
         ("network: {trunk_channels: wide}", "network: trunk_channels: 'wide' is no whole number"),
         ("seed: -1", "seed: -1 is negative"),
+        ("optimiser: {positive_weight: -3.0}", "positive_weight: -3.0 is negative"),
+        ("optimiser: {rare_weight: {toms: -2.0}}", "rare_weight: toms: -2.0 is negative"),
+        ("slices: {company_spread_db: -5.0}", "company_spread_db: -5.0 is negative"),
         ("optimiser: {learning_rate: -1.0}", "learning_rate: -1.0 is no positive number"),
         (
             "slices: {capacity: 100, first: 400}",
@@ -146,6 +149,14 @@ def test_a_run_of_another_recipe_is_not_taken_up(data: Path, tmp_path: Path) -> 
     other.write_text(text.replace("frames: 344,", "frames: 344, drum_effects: {room: 0.5},"))
     with pytest.raises(OptionError, match=r"run: holds a run with another slices: drum_effects: room; name another"):
         train(other, data, tmp_path / "run")
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_spoils_nothing(data: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text((data / "recipe.yaml").read_text().replace("optimiser: {", "optimiser: {velocity_weight: .inf, "))
+    with pytest.raises(OptionError, match="the loss of step 1 is no number; lower the learning_rate"):
+        train(recipe, data, tmp_path / "run")
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
 
 
 def test_kits_that_are_not_there_are_not_left_out_silently(data: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mix2midi.errors import ModelError
+from mix2midi.errors import ModelError, OptionError
 from mix2midi.training.recipe import LearningRecipe, RunRecipe
 from mix2midi.training.team import Team
 
@@ -68,7 +68,18 @@ class Learner(ABC, Generic[Network]):
             group["lr"] = learning_rate(self._options, self.step)
 
     def advance(self, loss: Tensor) -> None:
-        """Down the gradient of a loss."""
+        """Down the gradient of a loss.
+
+        Raises
+        ------
+        OptionError
+            The loss is no number: from here on nothing would be learnt, and the result would be spoilt.
+        """
+        if not torch.isfinite(loss):
+            raise OptionError(
+                f"{self.folder}: the loss of step {self.step + 1} is no number; lower the recipe's learning_rate, or "
+                "its weights, and begin again"
+            )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.team.average_gradients(self.network.parameters())

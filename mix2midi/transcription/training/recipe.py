@@ -17,6 +17,7 @@ from mix2midi.training.recipe import (
     check_counts,
     check_effects,
     check_names,
+    check_not_negative,
     check_shares,
     load_settings,
 )
@@ -61,6 +62,7 @@ class SliceRecipe(DrumSliceRecipe):
         if min(self.whole_kits.values(), default=0.0) < 0.0 or sum(self.whole_kits.values()) > 1.0 + 1e-6:
             raise OptionError("whole_kits gives shares of 0 or more that add up to no more than 1")
         check_shares(self, "separator_share")
+        check_not_negative(self, "company_spread_db")
         check_effects("master_effects", self.master_effects)
         if (
             min(self.views.values(), default=0.0) < 0.0
@@ -98,7 +100,11 @@ class OptimiserRecipe(LearningRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_shares(self, "initial_share")
+        check_not_negative(self, "target_width_frames", "positive_weight", "velocity_weight")
         check_names("rare_weight", self.rare_weight, (*PIECES_BY_KEY, *FAMILIES))
+        for name, weight in self.rare_weight.items():
+            if not weight >= 0.0:
+                raise OptionError(f"rare_weight: {name}: {weight} is negative; give 0 or more")
 
 
 @dataclass(frozen=True)
