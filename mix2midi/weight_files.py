@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ from mix2midi.files import atomic_write, check_target
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+#: Of safetensors: the length of the header in bytes, which comes first, and what header and tensors are aligned to.
+_LENGTH, _ALIGNMENT = struct.Struct("<Q"), 8
 
 
 def write_weights(path: Path, form: str, state: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
@@ -38,7 +42,17 @@ def write_weights(path: Path, form: str, state: Mapping[str, Tensor], settings: 
     tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
     # Not save_file, which leaves the file readable by its owner alone.
     with atomic_write(path) as partial:
-        partial.write_bytes(save(tensors, metadata=metadata))
+        partial.write_bytes(_in_order(save(tensors, metadata=metadata)))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its settings sorted: safetensors writes them in an order that changes from run to run."""
+    stop = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    header = json.loads(data[_LENGTH.size : stop])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)  # tensors begin at multiples of it
+    return _LENGTH.pack(len(text)) + text + data[stop:]
 
 
 def check_weights_target(path: Path) -> None:

@@ -35,6 +35,14 @@ def test_round_trip_gives_the_same_heat_map(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"], "no partial file is left"
 
 
+def test_the_same_weights_make_the_same_file(tmp_path: Path) -> None:
+    weights = Weights(tiny_network(), {}, {"licence": "MIT", "title": "für Æ"})
+    for number in range(8):  # three settings in the header, in an order by chance
+        save_weights(weights, tmp_path / f"{number}.safetensors")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    assert load_weights(tmp_path / "0.safetensors").notes == weights.notes
+
+
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such weights file"):
         load_weights(tmp_path / "nothing.safetensors")
