@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,15 +16,17 @@ import torch
 from matplotlib import image
 from safetensors.torch import load_file
 
-from mix2midi.errors import ModelError, OptionError
+from mix2midi.errors import ModelError, OptionError, OutputError
 from mix2midi.training.learning import learning_rate
 from mix2midi.training.slices import SliceRing, slices_of_step
+from mix2midi.training.team import Team
 from mix2midi.transcription.network import NetworkConfig
 from mix2midi.transcription.training.pictures import draw_heat_maps
 from mix2midi.transcription.training.recipe import OptimiserRecipe, Recipe, load_recipe
 from mix2midi.transcription.training.slices import SliceRenderer
 from mix2midi.transcription.training.train import train, training_renderer
 from mix2midi.transcription.training.trainer import Trainer
+from tests.networks import TINY
 from tests.sounds import RECIPE
 
 
@@ -200,6 +203,22 @@ def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:
     taken_up = Trainer(recipe, tmp_path)
     assert taken_up.resume()
     np.testing.assert_allclose(before + losses(taken_up, 3), straight, rtol=1e-4)
+
+
+def test_a_full_disk_is_named_and_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(Recipe(network=TINY.to_dict()), tmp_path, Team(device="cpu"))
+    trainer.save()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(path: Path, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    trainer.step = 1
+    with pytest.raises(OutputError, match=r"checkpoint\.pt: cannot be written: no space left on device; free some"):
+        trainer.save()
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_a_batch_can_be_learnt(renderer: SliceRenderer, data: Path, tmp_path: Path) -> None:

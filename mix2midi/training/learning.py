@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mix2midi.errors import ModelError, OptionError
+from mix2midi.files import atomic_write
 from mix2midi.training.recipe import LearningRecipe, RunRecipe
 from mix2midi.training.team import Team
 
@@ -134,7 +136,13 @@ class Learner(ABC, Generic[Network]):
                 report(line)
 
     def save(self) -> None:
-        """Write all that a run goes on from, and its result, each at once."""
+        """Write all that a run goes on from, and its result, each at once.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, or the folder cannot be written; what was written before stays.
+        """
         state = {
             "step": self.step,
             "elapsed_s": self.elapsed_s,
@@ -142,9 +150,10 @@ class Learner(ABC, Generic[Network]):
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
-        partial = self.folder / "checkpoint.pt.part"
-        torch.save(state, partial)
-        partial.replace(self.folder / "checkpoint.pt")
+        data = io.BytesIO()  # of a full disk torch itself would say something else
+        torch.save(state, data)
+        with atomic_write(self.folder / "checkpoint.pt") as partial:
+            partial.write_bytes(data.getbuffer())
         self.save_result()
 
     def resume(self) -> bool:
