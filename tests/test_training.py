@@ -17,7 +17,7 @@ from matplotlib import image
 from safetensors.torch import load_file
 
 from mix2midi.errors import ModelError, OptionError, OutputError
-from mix2midi.training.learning import learning_rate
+from mix2midi.training.learning import append_log, learning_rate
 from mix2midi.training.slices import SliceRing, slices_of_step
 from mix2midi.training.team import Team
 from mix2midi.transcription.network import NetworkConfig
@@ -203,6 +203,20 @@ def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:
     taken_up = Trainer(recipe, tmp_path)
     assert taken_up.resume()
     np.testing.assert_allclose(before + losses(taken_up, 3), straight, rtol=1e-4)
+
+
+def test_the_log_of_a_killed_run_tells_of_each_step_once(tmp_path: Path) -> None:
+    recipe, team = Recipe(network=TINY.to_dict()), Team(device="cpu")
+    trainer = Trainer(recipe, tmp_path, team)
+    trainer.step = 100
+    trainer.save()
+    for step in (50, 100, 150):
+        append_log(tmp_path / "log.csv", {"step": step, "loss": 0.5, "validation_loss": ""})
+    assert Trainer(recipe, tmp_path, team).resume()
+    assert (tmp_path / "log.csv").read_text().split() == ["step,loss,validation_loss", "50,0.5,", "100,0.5,"]
+    (tmp_path / "checkpoint.pt").unlink()
+    assert not Trainer(recipe, tmp_path, team).resume()
+    assert (tmp_path / "log.csv").read_text().split() == ["step,loss,validation_loss"]
 
 
 def test_a_full_disk_is_named_and_leaves_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,8 +165,13 @@ class Learner(ABC, Generic[Network]):
             The checkpoint is damaged or belongs to another network.
         """
         path = self.folder / "checkpoint.pt"
-        if not path.is_file():
-            return False
+        if path.is_file():
+            self._take_up(path)
+        if self.team.is_first:
+            cut_log(self.folder / "log.csv", self.step)
+        return path.is_file()
+
+    def _take_up(self, path: Path) -> None:
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
             self.network.load_state_dict(state["network"])
@@ -177,7 +182,6 @@ class Learner(ABC, Generic[Network]):
             message = f"{path}: cannot resume from it ({reason}); remove the run's folder to start anew"
             raise ModelError(message) from error
         self.step, self.elapsed_s = int(state["step"]), float(state["elapsed_s"])
-        return True
 
 
 class SliceLearner(Learner[Network]):
@@ -218,3 +222,16 @@ def append_log(path: Path, line: Mapping[str, Any]) -> None:
         if is_new:
             writer.writeheader()
         writer.writerow(line)
+
+
+def cut_log(path: Path, step: int) -> None:
+    """Leave out of a log what was learnt after a step: a run that is taken up there learns it again."""
+    if not path.is_file():
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = csv.DictReader(file)
+        kept = [line for line in lines if (line.get("step") or "").isdecimal() and int(line["step"]) <= step]
+    with atomic_write(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, lines.fieldnames or [], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(kept)
