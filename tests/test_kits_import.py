@@ -17,7 +17,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mix2midi.errors import AudioError, OptionError
+from mix2midi.errors import AudioError, OptionError, OutputError
 from mix2midi.training.kit_import.formats import read_source
 from mix2midi.training.kit_import.library import ImportedKit, extend_library, trim_hit
 from mix2midi.training.kit_import.names import ANY_TOM
@@ -246,6 +246,18 @@ def test_presets_share_a_sample_or_are_whole(tmp_path: Path) -> None:
     whole = extend_library(tmp_path / "whole", presets, "CC0-1.0", whole=True)
     assert [report.notes for report in whole] == [{36: 1, 38: 1}] * 2
     assert set(samples_of(tmp_path / "whole")) == {f"{k}/00{n}.flac" for k in ("standard", "room") for n in (1, 2)}
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_hit(tmp_path / "shots" / "kick.wav", 60)
+
+    def full(*_: object, **__: object) -> None:
+        raise soundfile.LibsndfileError(2)  # as libsndfile tells of a full disk
+
+    monkeypatch.setattr(soundfile, "write", full)
+    with pytest.raises(OutputError, match=r"001\.flac: cannot be written \(.*\); free some space"):
+        import_one(tmp_path / "shots", tmp_path / "library")
+    assert not list((tmp_path / "library").iterdir())
 
 
 def test_silent_and_damaged_samples_are_told_of(tmp_path: Path) -> None:

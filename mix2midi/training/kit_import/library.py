@@ -290,7 +290,10 @@ def _write_checked(path: Path, audio: NDArray[np.float32]) -> None:
     """Write a sample and look at what has been written: rounding may have moved the attack of a quiet one."""
     import soundfile
 
-    soundfile.write(path, audio, RATE_HZ, subtype="PCM_16")
+    try:
+        soundfile.write(path, audio, RATE_HZ, subtype="PCM_16")
+    except soundfile.LibsndfileError as error:  # it does not say why
+        raise OutputError(f"{path}: cannot be written ({error}); free some space or write elsewhere") from error
     written, _ = soundfile.read(path, dtype="float32")
     late_s = attack_sample(written, lead_in_samples=0) / RATE_HZ
     if late_s > MAX_ONSET_S:
