@@ -235,13 +235,8 @@ def _read_recordings(source: Path) -> list[Excerpt]:
     """Recordings in a folder that have their notes beside them."""
     if not source.is_dir() or not any(path.suffix.lower() in AUDIO_SUFFIXES for path in source.rglob("*")):
         return []
-    from mix2midi.training.kits import RATE_HZ
-
     pairs = [(audio, reference_of(audio)) for audio in find_audio([source])]
-    found = [_read_recording(audio, reference) for audio, reference in pairs if reference is not None]
-    if any(len(excerpt.audio) < _MIN_RECORDING_S * RATE_HZ for excerpt in found):
-        raise OptionError(f"{source}: recordings must last {_MIN_RECORDING_S:g} s at least; leave the shorter ones out")
-    return found
+    return [_read_recording(audio, reference) for audio, reference in pairs if reference is not None]
 
 
 def _read_recording(audio: Path, reference: Path) -> Excerpt:
@@ -251,6 +246,10 @@ def _read_recording(audio: Path, reference: Path) -> Excerpt:
     from mix2midi.transcription.training.own_drums import Excerpt
 
     samples = read_audio(audio, RATE_HZ, mono=True)[0]
+    if len(samples) < _MIN_RECORDING_S * RATE_HZ:
+        raise OptionError(
+            f"{audio}: recordings must last {_MIN_RECORDING_S:g} s at least; leave this one or {reference.name} out"
+        )
     truth = read_reference(reference)
     if not (truth.knows_pieces and truth.knows_velocities):
         raise OptionError(f"{reference}: has no pieces and velocities; give a MIDI file of what was played")
