@@ -303,6 +303,19 @@ def test_recordings_with_midi_are_learnt(tiny_weights: Path, recipe_file: Path, 
         learn_own_drums(folder, tmp_path / "x.safetensors", tmp_path / "none", weights=tiny_weights)
 
 
+@pytest.mark.parametrize("late_s", [0.0, 0.11])
+def test_notes_of_another_take_are_told_of(late_s: float, recipe_file: Path, tmp_path: Path) -> None:
+    take = recording()
+    soundfile.write(tmp_path / "take.wav", take.audio, RATE_HZ)
+    notes = [replace(note, onset_s=note.onset_s + late_s) for note in take.notes]
+    write_midi(Transcription(notes, 13.0), tmp_path / "take_reference.mid")
+    told: list[str] = []
+    learn_own_drums(
+        tmp_path, tmp_path / "x.safetensors", tmp_path / "none", steps=1, recipe_path=recipe_file, report=told.extend
+    )
+    assert any("may be of another take" in name for name in told) == (late_s > 0)
+
+
 def test_drums_that_cannot_be_used(one_shots: Path, tiny_weights: Path, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="name a file"):
         learn_own_drums(one_shots, tmp_path, tmp_path / "none", weights=tiny_weights)

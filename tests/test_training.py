@@ -66,6 +66,7 @@ def test_learning_rate_rises_holds_and_falls() -> None:
         ("slices: {drum_effects: {room: 1e-1}}", "drum_effects: room: '1e-1' is no number"),
         ("slices: {views: 5}", "views: 5 is no table of settings"),
         ("network: {chanels: 3}", "network: unknown setting 'chanels'"),
+        ("network: {trunk_channels: 0}", "network: trunk_channels: 0 is no size"),
         ("network: {trunk_channels: wide}", "network: trunk_channels: 'wide' is no whole number"),
         ("seed: -1", "seed: -1 is negative"),
         ("optimiser: {positive_weight: -3.0}", "positive_weight: -3.0 is negative"),

@@ -106,7 +106,7 @@ def cluster_command(
         if sample.is_outlier:
             typer.echo(f"listen to {sample.path}: {sample.family} at {sample.probability:.0%}, unlike the rest")
     for path in sorting.unusable:
-        typer.echo(f"{path}: no sound in it")
+        typer.echo(f"{path}: cannot be read as a sound, or holds none")
 
 
 @kits_app.command("check", cls=PanelCommand)

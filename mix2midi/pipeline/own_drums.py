@@ -39,6 +39,9 @@ _SHARES = (0.0, 0.25)
 _FURTHEST = 0.06
 #: Shorter recordings cannot be parted into one piece to learn from and one to judge by.
 _MIN_RECORDING_S = 8.0
+#: Where less is heard before tuning, the notes are more likely wrong than the drums strange.
+_DOUBTFUL_F = 0.4
+_DOUBT = "hardly a hit is heard where the MIDI has one, which may be of another take or late: F"
 _PRIVATE = "for the owner's use"
 _NOTHING_LEARNT = "the network was kept, which hears these drums better than what it learnt; thresholds suit them"
 
@@ -135,6 +138,8 @@ def learn_own_drums(
         drums = _read_drums(source, recipe, performances, Path(folder))
         report(dict(drums.told))
         before = score_excerpts(loaded, drums.held_out, device)
+        if not drums.choice and before.f_measure() < _DOUBTFUL_F:
+            report({_DOUBT: f"{before.f_measure():.3f}"})
         general = _general(recipe, data_folder, performances)
         tuned = tune_to(loaded, recipe, drums.sources, general, Path(folder), device, report)
     share, result = _take_over(loaded, tuned, drums, device)

@@ -17,7 +17,7 @@ _NO_SINGLE_HIT = re.compile(
     r"loops?\b|grooves?\b|break ?beat|\bfills?\b|\b(rolls?|flams?|drags?|rev|reversed?|chokes?|swells?)\b"
 )
 _STATE = r"closed|open|half|pedal|foot"
-_HAT = rf"(hats?\b|\b({_STATE}|[cop])?hh({_STATE}|cl|op|[cop])?\b|cymbal (closed|open|pedal))"
+_HAT = rf"(hats?\b|hi ?hat|\b({_STATE}|[cop])?hh({_STATE}|cl|op|[cop])?\b|cymbal (closed|open|pedal))"
 _TOM = r"(?<!cus)(?<!bot)(?<!phan)(?<!\ba)(?<!s)tom(?!p)|\b[hml]t\b"
 #: The first pattern that is found decides.
 _RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
@@ -30,16 +30,16 @@ _RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
         ("side_stick", r"(side|cross|x) ?stick|\brim|rim ?(shot|click)"),
         (
             "pedal_hat",
-            rf"{_HAT}.*(pedal|foot|chick|\bpd\b)|(pedal|foot).*{_HAT}|{_HAT} ?p\b|\b(hhp|phh)\b"
+            rf"{_HAT}.*(pedal|foot|chick|\b(pd|ped)\b)|(pedal|foot|\bped\b).*{_HAT}|{_HAT} ?p\b|\b(hhp|phh)\b"
             "|(pedal|foot)hh|hh(pedal|foot)|cymbal pedal",
         ),
         (
             "open_hat",
-            rf"{_HAT}.*(open|half|semi|loose|slosh|\bop\b)|(open|half|semi|loose).*{_HAT}|{_HAT} ?o\b"
+            rf"{_HAT}.*(open|half|semi|loose|slosh|\bop\b)|(open|half|semi|loose|\bop\b).*{_HAT}|{_HAT} ?o\b"
             r"|\b(hho|ohh|hhop)\b|(open|half)hh|hh(open|half)|cymbal open",
         ),
         ("closed_hat", _HAT),
-        ("low_tom", r"\bfloor\b|floor ?tom"),
+        ("low_tom", r"\bfloor\b|floor ?tom|\bft\b"),
         ("high_tom", rf"({_TOM}).*\b(high|hi|small)\b|(\b(high|hi|small)|high) ?({_TOM})|\bht\b"),
         ("low_tom", rf"({_TOM}).*\b(low|lo|large)\b|(\b(low|lo|large)|low) ?({_TOM})|\blt\b"),
         ("mid_tom", rf"({_TOM}).*\b(mid|middle|medium)\b|(mid|middle|medium) ?({_TOM})|\bmt\b"),
@@ -51,7 +51,7 @@ _RULES: tuple[tuple[str | int, re.Pattern[str]], ...] = tuple(
         ("ride", r"\bride|ride\b|\brd\b"),
         ("crash", r"cymb|\b(cy|cym|cr)\b"),
         ("snare", r"snare|\b(sn|snr|sd)\b"),
-        ("kick", r"kick|\b(kik|bd|kd)\b|bass ?drum|drum bass|\bk ?drum"),
+        ("kick", r"kick|\b(kik|kck|bd|b d|kd)\b|bass ?drum|drum bass|\bk ?drum"),
         # What stands for other things as well: overheads, channels, compressors.
         ("open_hat", r"\boh\b"),
         ("closed_hat", r"\bch\b"),

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mix2midi.drums import FAMILIES, PIECES_BY_KEY
 from mix2midi.errors import OptionError
 from mix2midi.training.recipe import (
@@ -120,7 +122,11 @@ class Recipe(TrainingRecipe):
         """Sizes of all layers. Raises `OptionError` for a setting that does not exist or cannot be one."""
         from mix2midi.transcription.network import NetworkConfig
 
-        return build_settings(NetworkConfig, self.network, "network")
+        config = build_settings(NetworkConfig, self.network, "network")
+        for name, value in config.to_dict().items():
+            if name not in ("pieces", "families") and np.min(value, initial=1) <= 0:
+                raise OptionError(f"network: {name}: {value} is no size; give numbers above 0")
+        return config
 
 
 def load_recipe(path: Path) -> Recipe:
