@@ -145,7 +145,7 @@ def test_what_the_user_knows_is_followed(song, converter):
 def test_too_few_hits_are_said(song, command, monkeypatch):
     monkeypatch.setattr("mix2midi.pipeline.converter.pick_notes", lambda *_: waltz()[:2])
     said = run(*command("--bpm", "90", "--time-signature", "3/4")).stdout
-    assert "tempo      90.0 BPM, 3/4 (a guess: 1 onsets are too few to hear a beat)\n" in said
+    assert "tempo      90.0 BPM, 3/4 (a guess: 1 onset is too few to hear a beat)\n" in said
 
 
 # Quantising

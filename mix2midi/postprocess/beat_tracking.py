@@ -119,7 +119,8 @@ def track_beats(
         return _in_longer_beats(beats, options.signature)
     onsets = count_onsets(np.array([note.onset_s for note in notes]))
     if onsets < MIN_ONSETS:
-        return _even_beats(duration_s, options, f"{onsets} onsets are too few to hear a beat")
+        counted = "1 onset is" if onsets == 1 else f"{onsets} onsets are"
+        return _even_beats(duration_s, options, f"{counted} too few to hear a beat")
     observations = observe(beat_activations(notes, duration_s, network), notes[0].onset_s)
     times_s, position = _decode_level(observations, options, notes)
     if options.downbeat_s is None and not (position == 1).any():  # a song of hardly a bar; drums mostly enter on one
