@@ -88,6 +88,21 @@ def test_same_names_in_folders_of_one_name_go_into_folders_of_their_parents(tmp_
     assert inside(out, songs) == expected
 
 
+def test_thousands_of_songs_of_one_name_are_planned_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder was compared with all others: two thousand `SONG/mix.flac` took minutes before the first began."""
+    compared = 0
+
+    def sameness(path: Path) -> str:
+        nonlocal compared
+        compared += 1
+        return str(path)
+
+    monkeypatch.setattr("mix2midi.pipeline.batch._sameness", sameness)
+    songs = touch(tmp_path, *(f"{number}/mix.flac" for number in range(100)))
+    assert inside(tmp_path / "out", songs) == sorted(f"{number}/mix.mid" for number in range(100))
+    assert compared < 10 * len(songs)
+
+
 def test_names_that_only_some_systems_tell_apart_become_different_files(tmp_path: Path) -> None:
     """`Song.mid` and `song.mid` are one file on Windows and macOS."""
     songs = touch(tmp_path, "Song.wav", "song.mp3")

@@ -222,17 +222,24 @@ def _inner_paths(found: Sequence[_Found]) -> list[Path]:
     folders: dict[str, set[Path]] = defaultdict(set)
     for entry in found:
         folders[_name_of(entry)].add(entry.folder)
-    return [_distinct_end(entry.folder, folders[_name_of(entry)]) / entry.inner for entry in found]
+    ends = {name: _distinct_ends(group) for name, group in folders.items()}
+    return [ends[_name_of(entry)][entry.folder] / entry.inner for entry in found]
 
 
-def _distinct_end(folder: Path, folders: set[Path]) -> Path:
-    """So much of the end of a folder's path that no other of some folders ends alike; nothing where it is alone."""
-    for length in range(len(folder.parts)):
-        ends = Counter(_sameness(Path(*other.parts[len(other.parts) - length :])) for other in folders)
-        end = Path(*folder.parts[len(folder.parts) - length :])
-        if ends[_sameness(end)] == 1:
-            return end
-    return Path(*folder.parts[1:])
+def _distinct_ends(folders: set[Path]) -> dict[Path, Path]:
+    """So much of the end of each folder's path that no other of them ends alike; nothing where it is alone."""
+    ends: dict[Path, Path] = {}
+    left = dict.fromkeys(folders, Path())
+    for length in range(max(len(folder.parts) for folder in folders)):
+        left = {folder: _end(folder, length) for folder in left if folder not in ends}
+        counts = Counter(map(_sameness, left.values()))
+        ends |= {folder: end for folder, end in left.items() if counts[_sameness(end)] == 1}
+    return left | ends
+
+
+def _end(folder: Path, length: int) -> Path:
+    """The last parts of a path, without its root."""
+    return Path(*folder.parts[max(1, len(folder.parts) - length) :])
 
 
 def _name_of(entry: _Found) -> str:
