@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+import traceback
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,6 +230,18 @@ def test_unexpected_trouble_names_the_song(tmp_path: Path, monkeypatch: pytest.M
     (failure,) = run_jobs(converter, plan_jobs([song])[0])
     assert isinstance(failure, Failure)
     assert failure.message.startswith(f"{song}: unexpected ZeroDivisionError")
+
+
+def test_a_song_that_failed_keeps_no_audio_in_memory(tmp_path: Path, converter: Converter) -> None:
+    damaged = tmp_path / "damaged.wav"
+    soundfile.write(damaged, np.r_[np.zeros(44100), np.nan], 44100, "FLOAT")
+    jobs, _ = plan_jobs([damaged])
+    (failure,) = run_jobs(converter, jobs)
+    assert isinstance(failure, Failure)
+    stack = [frame for frame, _ in traceback.walk_tb(failure.error.__traceback__)]
+    assert len(stack) > 3  # where it went wrong can still be seen
+    held = [value for frame in stack[1:] for value in frame.f_locals.values()]
+    assert not [value for value in held if isinstance(value, np.ndarray)]
 
 
 def test_models_that_cannot_be_loaded_stop_all(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import traceback
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -45,6 +46,13 @@ class Failure:
 
     song: Path
     error: Exception
+
+    def __post_init__(self) -> None:
+        """Empty the stacks of the error: they would keep the audio of every song that failed until the run ends."""
+        cause: BaseException | None = self.error
+        while cause is not None:
+            traceback.clear_frames(cause.__traceback__)
+            cause = cause.__cause__ or cause.__context__
 
     @property
     def message(self) -> str:
