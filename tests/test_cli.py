@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from mix2midi import __version__
+from mix2midi.cli import app
 from mix2midi.cli.convert import parse_range
-from mix2midi.postprocess import read_midi_notes
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.postprocess import read_midi_notes, write_midi
 from tests.songs import (
     QuietSeparator,
     command,
@@ -284,6 +286,20 @@ def test_process_end_to_end(tmp_path: Path, stem_options: list[str]) -> None:
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("a song.wav -> a song.mid\n")
     assert result.stderr == "", "no progress where stderr is no terminal, and no warnings of libraries"
+
+
+@pytest.mark.parametrize("command_name", ["convert", "evaluate"])
+def test_streams_that_are_closed_are_done_without(
+    command_name: str, tmp_path: Path, stem_options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `>&-` and `2>&-` leave them, and Windows where a program has no console."""
+    write_song(tmp_path / "song.wav")
+    write_midi(Transcription([DrumNote(0.1, 38, 90)], 1.5), tmp_path / "song_reference.mid")
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as left:
+        app([command_name, *stem_options, str(tmp_path)])
+    assert left.value.code == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")

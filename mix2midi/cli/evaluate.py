@@ -12,7 +12,7 @@ import typer
 
 from mix2midi.cli import options
 from mix2midi.cli.group import complain
-from mix2midi.cli.progress import Bars
+from mix2midi.cli.progress import Bars, is_terminal
 from mix2midi.errors import Mix2MidiError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def print_tables(evaluation: Evaluation, *, markdown: bool) -> None:
     from mix2midi.pipeline.score_tables import score_tables
     from mix2midi.units import clock
 
-    console = Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH)
+    console = Console(width=None if is_terminal(sys.stdout) else _TABLE_WIDTH)
     for table in score_tables(evaluation):
         if markdown:
             typer.echo(f"{table.title}\n\n{table.to_markdown()}")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _STAGES = {"separate": "separating drums", "transcribe": "transcribing"}
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a stream leads to a terminal; Python has None for one that is closed, as services start programs."""
+    return stream is not None and stream.isatty()
 
 
 class Bars:
@@ -22,7 +27,7 @@ class Bars:
     """
 
     def __init__(self, wanted: bool) -> None:
-        self._wanted = wanted and sys.stderr.isatty()
+        self._wanted = wanted and is_terminal(sys.stderr)
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
