@@ -269,6 +269,12 @@ def test_output_is_checked_before_work(song: Path, converter: Converter) -> None
     assert "transcriber" not in vars(converter), "no model was loaded for it"
 
 
+def test_the_same_song_gives_the_same_conversion(song: Path, converter: Converter) -> None:
+    first = converter.convert(song)
+    assert first == converter.convert(song)
+    assert first != converter.convert(song, midi=MidiOptions(tempo="constant", tempo_bpm=100))
+
+
 def test_a_path_is_that_of_the_midi_file(song: Path, converter: Converter, tmp_path: Path) -> None:
     conversion = converter.convert(song, str(tmp_path / "new.mid"))
     assert conversion.files == (tmp_path / "new.mid",)

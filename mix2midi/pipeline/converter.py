@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Conversion:
     transcription: Transcription
     files: tuple[Path, ...]
     separator_reason: str
-    arranged: Arranged
+    arranged: Arranged = field(compare=False)  # == of its arrays is no single truth value
     midi_options: MidiOptions
     remarks: tuple[str, ...] = ()
 
