@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -398,6 +399,9 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (np.zeros(100), 1),
         (np.zeros(100), True),
         ([[0.0, 1.0], [0.0]], RATE_HZ),
+        (torch.zeros(100, requires_grad=True), RATE_HZ),
+        (torch.zeros(100, dtype=torch.bfloat16), RATE_HZ),
+        (torch.zeros(100, device="meta"), RATE_HZ),
         (np.zeros(100), float("nan")),
         (np.zeros(100), "44100"),
     ],

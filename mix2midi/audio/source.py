@@ -130,7 +130,8 @@ class AudioArray:
     def __init__(self, samples: ArrayLike, rate_hz: int, name: str = "array") -> None:
         try:
             self._samples = np.atleast_2d(np.asarray(samples))
-        except ValueError as error:  # a list of lists that are not equally long
+        # Lists of unequal length; tensors that want a gradient, are on a GPU, or of a type that NumPy lacks.
+        except (ValueError, TypeError, RuntimeError) as error:
             raise AudioError(f"{name}: is no array ({error}); hand over an array [channels, samples]") from error
         self.name = name
         self.rate_hz = rate_hz
