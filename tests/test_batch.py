@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 
 from mix2midi.errors import Mix2MidiError, OptionError, OutputError
 from mix2midi.files import PROGRAM
-from mix2midi.pipeline import Conversion, Converter, Failure, Skipped, plan_jobs, run_jobs
+from mix2midi.notes import DrumNote, Transcription
+from mix2midi.pipeline import Conversion, Converter, Failure, Outputs, Skipped, plan_jobs, run_jobs
+from mix2midi.pipeline.references import find_songs, read_reference
+from mix2midi.postprocess import write_midi
 from mix2midi.separation.choice import Choice
 from mix2midi.separation.separator import NoSeparator
 from mix2midi.transcription import Transcriber
@@ -62,6 +65,18 @@ def test_folders_keep_their_shape(tmp_path: Path) -> None:
 def test_same_name_and_other_suffix_stay_apart(tmp_path: Path) -> None:
     songs = touch(tmp_path, "a.wav", "a.mp3", "b.wav")
     assert sorted(Path(midi).name for midi in planned(songs).values()) == ["a.mp3.mid", "a.wav.mid", "b.mid"]
+
+
+def test_paths_may_be_text(tmp_path: Path) -> None:
+    """As for `Converter.convert`."""
+    (song,) = touch(tmp_path, "a.wav")
+    midi = tmp_path / "b.mid"
+    (job,), failures = plan_jobs([str(song)], str(midi), ["csv"])
+    assert (job.song, job.outputs, failures) == (song, Outputs.beside(str(midi), ["csv"]), [])
+    write_midi(Transcription([DrumNote(0.1, 38, 90)], 1.5), tmp_path / "a_reference.mid")
+    (found,) = find_songs([str(tmp_path)])
+    assert found.audio == song
+    assert read_reference(str(found.reference)).notes
 
 
 def test_same_song_twice_is_one(tmp_path: Path) -> None:

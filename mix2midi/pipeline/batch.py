@@ -75,15 +75,15 @@ Outcome = Conversion | Failure | Skipped
 
 
 def plan_jobs(
-    inputs: Sequence[Path], output: Path | None = None, extras: Collection[str] = ()
+    inputs: Sequence[Path | str], output: Path | str | None = None, extras: Collection[str] = ()
 ) -> tuple[list[Job], list[Failure]]:
     """Decide which files are converted and where the results go.
 
     Parameters
     ----------
-    inputs : sequence of Path
+    inputs : sequence of Path or str
         Files and folders. A file that is named twice is converted once.
-    output : Path, optional
+    output : Path or str, optional
         A folder that exists, or for a single song a file that ends in ``.mid``. By default each result lies beside its
         song. Songs from folders keep their subfolders.
     extras : collection of str
@@ -105,7 +105,8 @@ def plan_jobs(
         One output file is named for several songs; two songs would become the same file; a result would replace one of
         the songs.
     """
-    found, failures = _find_songs(inputs)
+    found, failures = _find_songs([Path(path) for path in inputs])
+    output = None if output is None else Path(output)
     songs = [entry.song for entry in found]
     keeps_folders = output is not None and output.is_dir()
     if output is None:

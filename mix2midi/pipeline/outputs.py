@@ -80,8 +80,9 @@ class Outputs:
     stem: Path | None = None
 
     @classmethod
-    def beside(cls, midi: Path, extras: Collection[str] = ()) -> Outputs:
+    def beside(cls, midi: Path | str, extras: Collection[str] = ()) -> Outputs:
         """A MIDI file, and extras of its name; `extras` are keys of `EXTRA_SUFFIXES`."""
+        midi = Path(midi)
         base = midi.with_suffix("") if midi.suffix.lower() in (".mid", ".midi") else midi
         return cls(midi, **{key: base.with_name(base.name + EXTRA_SUFFIXES[key]) for key in extras})
 

@@ -65,12 +65,12 @@ class Song:
     reference: Path
 
 
-def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Song]:
+def find_songs(paths: Sequence[Path | str], input_name: str | None = None) -> list[Song]:
     """Find recordings with references in folders and their subfolders.
 
     Parameters
     ----------
-    paths : sequence of Path
+    paths : sequence of Path or str
         Folders, or single audio files.
     input_name : str, optional
         File name of the audio of each song where a folder holds several, such as ``"drums.flac"``; songs are then
@@ -89,7 +89,7 @@ def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Son
         A named input has no reference, no audio file has one, or a folder has several beside one annotation.
     """
     # A folder may be named twice, or beside one that it lies in; a song that counts twice bends the figures.
-    named = (song for path in paths for song in _songs_of(path, input_name))
+    named = (song for path in paths for song in _songs_of(Path(path), input_name))
     found = list({os.path.realpath(song.audio): song for song in named}.values())
     if not found:
         places = ", ".join(str(path) for path in paths)
@@ -97,7 +97,8 @@ def find_songs(paths: Sequence[Path], input_name: str | None = None) -> list[Son
             f"{places}: no audio with a MIDI file of the same name; "
             "for folders with class.txt name the audio, as in --input drums.flac"
         )
-    _check_one_each([song for song in found if not any(song.audio == path for path in paths)])
+    named_alone = set(map(Path, paths))
+    _check_one_each([song for song in found if song.audio not in named_alone])
     return found
 
 
@@ -127,7 +128,7 @@ def _files_of(folder: Path, changed_ns: int) -> dict[str, Path]:
     return {file.name.lower(): file for file in sorted(folder.iterdir()) if file.is_file()}
 
 
-def read_reference(path: Path) -> Reference:
+def read_reference(path: Path | str) -> Reference:
     """Read a MIDI file or an annotation of MDB Drums.
 
     Raises
@@ -135,6 +136,7 @@ def read_reference(path: Path) -> Reference:
     OptionError
         The file is unreadable, or of no format that is understood.
     """
+    path = Path(path)
     if path.suffix.lower() in _MIDI_SUFFIXES:
         return Reference([DrumNote(*hit) for hit in read_midi_notes(path)])
     name = path.name.lower()  # as `reference_of` finds it
