@@ -110,6 +110,10 @@ class TestReferences:
             (1.0, 49),
         ]
         assert not reference.knows_pieces
+
+    def test_the_mark_that_windows_sets_before_utf8_is_no_time(self, tmp_path):
+        reference = read_reference(write_text(tmp_path / "class.txt", "\ufeff0.25 KD\n0.5 SD\n"))
+        assert [note.onset_s for note in reference.notes] == [0.25, 0.5]
         assert not reference.knows_velocities
 
     def test_subclasses(self, tmp_path):

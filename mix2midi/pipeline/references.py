@@ -233,7 +233,7 @@ def _audio_of(path: Path, input_name: str | None) -> list[Path]:
 
 def _read_labels(path: Path) -> list[tuple[float, str]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # editors of Windows mark UTF-8 as such
         fields = [line.split() for line in lines if line.strip()]
         labels = [(float(time_s), label) for time_s, label in fields]
     except (OSError, ValueError) as error:
