@@ -210,6 +210,16 @@ def test_what_is_no_midi_file_is_refused_by_name(tmp_path, content):
         read_midi_notes(tmp_path / "song.mid")
 
 
+def test_a_midi_file_of_somebody_else_is_not_called_damaged(tmp_path, monkeypatch):
+    def closed(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "song.mid").touch()
+    monkeypatch.setattr(mido, "MidiFile", closed)
+    with pytest.raises(OptionError, match=r"song\.mid: cannot be read \(Permission denied\)"):
+        read_midi_notes(tmp_path / "song.mid")
+
+
 def test_a_missing_midi_file_is_named(tmp_path):
     with pytest.raises(OptionError, match=r"none\.mid: there is no such MIDI file"):
         read_midi_notes(tmp_path / "none.mid")

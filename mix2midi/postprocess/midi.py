@@ -349,6 +349,8 @@ def _open_midi(path: Path) -> mido.MidiFile:
         raise OptionError(f"{path}: there is no such MIDI file; check the name")
     try:
         midi = mido.MidiFile(path)
+    except PermissionError as error:
+        raise OptionError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     except Exception as error:
         # mido checks little: damage surfaces as whatever its parser stumbles over, from EOFError to IndexError.
         raise OptionError(f"{path}: is not a MIDI file, or damaged; export it again") from error
