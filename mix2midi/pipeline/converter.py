@@ -107,7 +107,7 @@ class Converter:
         on_download: OnDownload | None = None,
     ) -> None:
         for name, value in (("separator", separator), ("device", device)):
-            if not isinstance(value, str):
+            if not isinstance(value, str) or not value:  # an empty separator would be the current folder
                 raise OptionError(f"{name} is {value!r}; give its name, or leave it out")
         if not isinstance(stem_only, bool):
             raise OptionError(f"stem_only is {stem_only!r}; give True or False")
