@@ -96,7 +96,7 @@ def read_weights(path: Path, form: str, remedy: str) -> tuple[dict[str, Any], di
     Raises
     ------
     ModelError
-        The file is missing, damaged, or of another format.
+        The file is missing, damaged, of another format, or holds what is no number.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -108,6 +108,8 @@ def read_weights(path: Path, form: str, remedy: str) -> tuple[dict[str, Any], di
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a dict)
         if metadata.pop("format", None) != form:
             raise ModelError(f"{path}: not weights of this version of mix2midi ({form}); {remedy}")
+        if not all(value.float().isfinite().all() for value in state.values()):  # they would hear no drums anywhere
+            raise ModelError(f"{path}: holds weights that are not finite; {remedy}")
         return {name: json.loads(value) for name, value in metadata.items()}, state
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: weights are damaged ({error}); {remedy}") from error

@@ -86,6 +86,17 @@ def test_missing_or_foreign_tensors_are_refused(tmp_path: Path, tiny_weights: Pa
         load_weights(path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(value: float, tmp_path: Path, tiny_weights: Path) -> None:
+    """As training that went astray leaves them; songs would seem to have no drums."""
+    state, metadata = _stored(tiny_weights)
+    path = tmp_path / "astray.safetensors"
+    save_file({**state, "onset.bias": torch.full_like(state["onset.bias"], value)}, path, metadata=metadata)
+    with pytest.raises(ModelError, match="not finite") as caught:
+        load_weights(path)
+    assert str(path) in str(caught.value)
+
+
 def test_thresholds_of_another_version_are_refused_with_the_name_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "old.safetensors"
     save_weights(Weights(tiny_network(), {"clean": {"repetition": {"kick": 0.5}}}), path)
