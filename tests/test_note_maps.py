@@ -110,6 +110,7 @@ def test_all_drums_that_a_map_lacks_are_named_at_once(tmp_path):
         ("notes: {}", "not a note map"),
         ("notes: {kick: 2024-99-99}", "kick: '2024-99-99' is no MIDI note"),
         ("[" * 5000, "cannot be read as a note map"),
+        ("name: &a [x, x]\nverified: [*a, *a]\nnotes: {kick: 36}", "references are not for note maps"),
     ],
 )
 def test_a_file_that_is_no_map_is_refused_by_name(tmp_path, content, message):

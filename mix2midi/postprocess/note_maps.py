@@ -131,7 +131,16 @@ def load_note_map(name: str) -> NoteMap:
 
 
 class _MapLoader(yaml.BaseLoader):
-    """Reads texts alone: YAML's own numbers read 036 as 30, and its dates are no notes. A name may come once."""
+    """Reads texts alone: YAML's own numbers read 036 as 30, and its dates are no notes. A name may come once.
+
+    References to other places are refused: a few lines of them, each to the line before, are gigabytes in a message.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.composer.ComposerError(problem="references are not for note maps", problem_mark=mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
