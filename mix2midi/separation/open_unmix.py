@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mix2midi.audio.source import MIN_RATE_HZ
 from mix2midi.device import memory_guard
 from mix2midi.errors import ModelError
 from mix2midi.separation.separator import NetworkSeparator
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _SEGMENT_S, _STRIDE_S = 20.0, 15.0
 #: What open-unmix does where a model does not say.
 _WIENER_ROUNDS = 1
+#: Beyond these a folder is damaged, and separating with it would take all memory or days.
+_MAX_RATE_HZ, _MAX_N_FFT, _MAX_OVERLAP, _MAX_WIENER_ROUNDS = 384_000, 65536, 64, 100
 
 #: What torch raises for damaged weights in its formats, of which the older one raises whatever comes.
 _OF_DAMAGED_FILES = (
@@ -218,9 +221,14 @@ def _read_spectrogram(path: Path, way_out: str) -> Spectrogram:
             int(settings[key]) for key in ("sample_rate", "nfft", "nhop", "nb_channels")
         )
         wiener_rounds = int(settings.get("niter", _WIENER_ROUNDS))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"{path}: does not state sample_rate, nfft, nhop and nb_channels; {way_out}") from error
-    if channels not in (1, 2) or not 0 < hop_length <= n_fft or rate_hz <= 0 or wiener_rounds < 0:
+    if (
+        channels not in (1, 2)
+        or not MIN_RATE_HZ <= rate_hz <= _MAX_RATE_HZ
+        or not max(1, n_fft / _MAX_OVERLAP) <= hop_length <= n_fft <= _MAX_N_FFT
+        or not 0 <= wiener_rounds <= _MAX_WIENER_ROUNDS
+    ):
         raise ModelError(f"{path}: states values that no open-unmix has; {way_out}")
     return Spectrogram(rate_hz, n_fft, hop_length, channels, wiener_rounds)
 
