@@ -56,6 +56,7 @@ def test_the_shipped_recipe_is_valid_and_knows_its_kinds(tmp_path: Path) -> None
         ("name: songs", "name: my/songs", "stroke"),
         ("clip_s: 6", "clip_s: 1", "clip_s"),
         ("sources:", "things:", "not a recipe"),
+        ("clip_s: 6", "clip_s: 1" + "0" * 400, "not a recipe"),
         ("kinds: {song: 1", "kinds: {drums: 1", "drums"),
     ],
 )

@@ -251,7 +251,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise OptionError(f"{path}: cannot read the recipe ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise OptionError(f"{path}: not text in UTF-8 ({error.reason} at byte {error.start})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        # Beside its own errors PyYAML raises those of Python for dates, numbers and tags that are none.
         raise OptionError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
     if not isinstance(values, dict):
         raise OptionError(f"{path}: a recipe is a table of settings")
@@ -272,7 +273,7 @@ def load_settings(kind: type[Settings], path: Path) -> Settings:
 def build_settings(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
     """The same of a table that has been read; errors begin with `where`."""
     known: dict[str, Any] = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - set(known))
+    unknown = sorted(set(values) - set(known), key=str)  # YAML has names that are no text
     if unknown:
         raise OptionError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")
     arguments = {}

@@ -86,7 +86,7 @@ def read_recipe(path: Path, folders: Sequence[Path] = ()) -> Recipe:
         sources = tuple(_read_source(entry, places, path) for entry in entries["sources"])
         kinds = {str(kind): float(weight) for kind, weight in entries["kinds"].items()}
         clip_s, minutes = float(entries["clip_s"]), float(entries["minutes"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise OptionError(f"{path}: not a recipe for company ({error!r}); compare configs/company.yaml") from error
     if clip_s < 5 or not any(weight > 0 for weight in kinds.values()):
         raise OptionError(f"{path}: clip_s must be at least 5 and one kind must weigh more than 0")
