@@ -297,9 +297,14 @@ def test_missing_and_empty_sources(tmp_path: Path) -> None:
         archive.addfile(tarfile.TarInfo("readme"), io.BytesIO())
     with pytest.raises(OptionError, match="no drumkit.xml"):
         read_source(tmp_path / "empty.h2drumkit")
-    (tmp_path / "drumkit.xml").write_text("<drumkit_info>")
-    with pytest.raises(OptionError, match="damaged"):
-        read_source(tmp_path)
+    for text in (
+        "<drumkit_info>",
+        '<?xml version="1.0" encoding="mars"?><a/>',
+        '<?xml version="1.0" encoding="utf-7"?><a/>',
+    ):
+        (tmp_path / "drumkit.xml").write_text(text)
+        with pytest.raises(OptionError, match="damaged"):
+            read_source(tmp_path)
 
 
 def write_soundfont(path: Path, presets: list[tuple[str, int, int]]) -> None:

@@ -81,7 +81,7 @@ def _read_member(archive: tarfile.TarFile, name: str) -> bytes:
 def _read_kit(text: bytes, where: str, fallback_name: str, read: _Reader) -> SourceKit:
     try:
         root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: an encoding that is not known
         raise OptionError(f"{where}: damaged ({error}); unpack or fetch the kit again") from error
     title = _text(root, "name") or fallback_name
     # Instruments without samples are empty places of the editor.
