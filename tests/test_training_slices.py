@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,14 @@ def test_grooves_keep_time_and_velocity(data: Path) -> None:
         load_grooves(data / "groove.zip", "test")
     with pytest.raises(OptionError, match="no such file"):
         load_grooves(data / "nothing.zip", "train")
+
+
+@pytest.mark.parametrize("table", [b"\xff\xfe\x92", b"split,duration\ntrain,long\n"], ids=["no text", "no number"])
+def test_a_damaged_table_of_grooves_is_named(table: bytes, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "groove.zip", "w") as archive:
+        archive.writestr("groove/info.csv", table)
+    with pytest.raises(OptionError, match="no whole archive of the Groove MIDI Dataset"):
+        load_grooves(tmp_path / "groove.zip", "train")
 
 
 @settings(max_examples=60, deadline=None)

@@ -30,5 +30,5 @@ def open_groove_archive(archive: Path) -> Iterator[tuple[zipfile.ZipFile, list[d
     try:
         with zipfile.ZipFile(archive) as files:
             yield files, list(csv.DictReader(io.TextIOWrapper(files.open("groove/info.csv"), encoding="utf-8")))
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, csv.Error) as error:
         raise OptionError(f"{archive}: is no whole archive of the Groove MIDI Dataset; fetch it again") from error
