@@ -76,7 +76,8 @@ def check_target(path: Path | str) -> None:
 def _reason(error: OSError) -> str:
     reason = (error.strerror or str(error)).lower()
     if isinstance(error, PermissionError):
-        return f"{reason}; write to a folder of your own"
+        # Windows denies it too while a spreadsheet or a player has the file open.
+        return f"{reason}; close the program that has it open, or write to a folder of your own"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{reason}; free some space or write elsewhere"
     return f"{reason}; write elsewhere"

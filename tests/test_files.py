@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +86,22 @@ def test_read_only(tmp_path, which):
         temporary.write_text("new")
     tmp_path.chmod(0o755)
     assert (tmp_path / "song.mid").read_text() == "old"
+
+
+def test_a_file_that_another_program_holds_open_stays(tmp_path, monkeypatch):
+    """As Windows keeps what a spreadsheet has open from being replaced."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Access is denied")
+
+    (tmp_path / "song.csv").write_text("old")
+    monkeypatch.setattr(Path, "replace", refuse)
+    with (
+        pytest.raises(OutputError, match=r"song\.csv: .* access is denied; close the program that has it open"),
+        atomic_write(tmp_path / "song.csv"),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["song.csv"] and (tmp_path / "song.csv").read_text() == "old"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
