@@ -14,6 +14,8 @@ It needs pretty_midi, which comes with ``pip install ".[test]"``.
 - Pauses (`--only pauses`): grooves of at least `PAUSED_S` without what is played in `PAUSES`, misheard likewise. Beat F
   (70 ms) over the whole length, pauses included, and the share of the time at which the tempo is that of the metronome
   within 1 %.
+- Changes (`--only changes`): the same grooves at a tempo that changes, misheard likewise: another one in their middle
+  third, one that goes 5 % up and down every 25 s, one that slows down by 30 % over the last 16 beats. Beat F (70 ms).
 - Swing: straight grooves bent to a known swing, with 8 ms of scatter. Sixteenths that are heard as eighths of twice
   the tempo are wrong, but for the column that asks for the percentage alone.
 """
@@ -49,6 +51,8 @@ SWINGS = (50.0, 54.0, 58.0, 62.0, 66.7, 70.0)
 TEMPO_TOLERANCE = 0.04
 #: Grooves this long are heard with pauses, which are these parts of them.
 PAUSED_S, PAUSES = 40.0, ((0.0, 0.15), (0.4, 0.6), (0.85, 1.01))
+#: Tempos of a middle third, as parts of the groove's own.
+BRIDGES = (0.67, 0.75, 0.8, 0.9, 1.1, 1.25, 1.33, 1.5)
 
 
 def song_notes(folder: Path, source: str, separator: str) -> tuple[list[DrumNote], float]:
@@ -207,6 +211,38 @@ def measure_pauses(grooves: list[Groove]) -> None:
     row("at the start, in the middle, at the end", len(scores), *np.mean(scores, axis=0).tolist())
 
 
+def tempo_changes(beats: float, tempo_bpm: float) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Names of changes, and the tempo of each beat of a groove as a part of its own."""
+    number = np.arange(int(beats) + 2)
+    yield "none", np.ones(len(number))
+    first, last = (round(beats * share / 4) * 4 for share in (1 / 3, 2 / 3))
+    for bridge in BRIDGES:
+        yield f"{bridge:g} in the middle", np.where((number >= first) & (number < last), bridge, 1.0)
+    yield "5 % to and fro", 1.0 + 0.05 * np.sin(2 * np.pi * number * 60 / tempo_bpm / 25)
+    yield "30 % slower in the end", 1.0 - 0.3 * np.clip(1.0 - (beats - number) / 16, 0.0, 1.0)
+
+
+def measure_changes(grooves: list[Groove]) -> None:
+    """Print how well beats follow a tempo that changes."""
+    rng = np.random.default_rng(5)
+    scores = defaultdict(list)
+    for groove in grooves:
+        notes, _ = misheard(groove, rng)
+        if groove.beats_per_bar != 4 or notes[-1].onset_s < PAUSED_S:
+            continue
+        played = np.array([note.onset_s for note in notes]) * groove.tempo_bpm / 60
+        for name, tempo in tempo_changes(float(groove.beat.max()), groove.tempo_bpm):
+            true_s = np.concatenate([[0.0], np.cumsum(60 / groove.tempo_bpm / tempo)])
+            onset_s = np.interp(played, np.arange(len(true_s)), true_s)
+            moved = [DrumNote(float(t), note.note, note.velocity) for t, note in zip(onset_s, notes, strict=True)]
+            times_s = track_beats(moved, onset_s[-1] + 1.0).times_s
+            inside = slice(np.searchsorted(true_s, onset_s[-1], side="right"))
+            scores[name].append(mir_eval.beat.f_measure(true_s[inside], times_s[times_s < onset_s[-1] + 0.1]))
+    head("changes of tempo", "grooves", "beat F")
+    for name, of_grooves in scores.items():
+        row(name, len(of_grooves), float(np.mean(of_grooves)))
+
+
 def measure_swing(grooves: list[Groove]) -> None:
     """Print the error of the estimate by swing, on tracked beats."""
     rng = np.random.default_rng(2)
@@ -251,7 +287,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of mdb-dev and groove.zip")
     parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
     parser.add_argument("--separator", default="auto", help="for --notes mix")
-    parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "pauses", "swing"))
+    parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "pauses", "changes", "swing"))
     options = parser.parse_args()
     if not options.data.is_dir():
         parser.error(f"{options.data}: no such folder; name the one of mdb-dev and groove.zip with --data")
@@ -267,6 +303,8 @@ def main() -> None:
             measure_excerpts(grooves)
         if options.only in (None, "pauses"):
             measure_pauses(grooves)
+        if options.only in (None, "changes"):
+            measure_changes(grooves)
         if options.only in (None, "swing"):
             measure_swing(grooves)
 

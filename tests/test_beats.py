@@ -211,6 +211,27 @@ def test_smoothing_evens_out_a_raster_and_follows_a_drifting_tempo():
     assert np.abs(np.diff(smooth_s, 2)).max() < 0.004
 
 
+@pytest.mark.parametrize("bridge", [0.8, 0.9, 1.1, 1.25])
+def test_smoothing_leaves_a_jump_of_the_tempo_where_it_is(bridge):
+    lengths_s = 0.5 / np.repeat([1.0, bridge, 1.0], 32)
+    true_s = np.concatenate([[0.5], 0.5 + np.cumsum(lengths_s)])
+    rng = np.random.default_rng(3)
+    notes = [DrumNote(float(t + rng.normal(0, 0.005)), SNARE, 100) for t in true_s]
+    smooth_s = smooth_beats(np.round(true_s * BEAT_FPS) / BEAT_FPS, notes)
+    assert np.abs(smooth_s - true_s).max() < 0.015
+    steady = np.r_[1:28, 36:60, 68:94]
+    assert np.abs(np.diff(smooth_s, 2))[steady].max() < 0.004
+
+
+def test_smoothing_follows_a_ritardando():
+    lengths_s = 0.5 / np.concatenate([np.ones(40), np.linspace(1.0, 0.6, 12)])
+    true_s = np.concatenate([[0.5], 0.5 + np.cumsum(lengths_s)])
+    notes = [DrumNote(float(t), SNARE, 100) for t in true_s]
+    off_s = np.abs(smooth_beats(np.round(true_s * BEAT_FPS) / BEAT_FPS, notes) - true_s)
+    assert off_s.max() < 0.04  # by as much as a beat grows
+    assert np.median(off_s[40:]) < 0.012
+
+
 def test_a_song_played_to_a_click_gets_even_beats_of_a_whole_tempo():
     true_s = 0.3 + np.arange(100) * 60 / 113
     rng = np.random.default_rng(3)
