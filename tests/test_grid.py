@@ -179,6 +179,13 @@ def test_hits_before_the_first_beat_lie_on_its_lines(lead_in_beats, first_hit, t
     assert len(grid.tempo_map.tempos) <= 3
 
 
+def test_hits_long_before_a_first_beat_that_is_shorter_than_the_next_ones_leave_time_for_the_lead_in():
+    beats = make_beats(tempo_bpm=213.0, first_s=3.0, count=8, jitter=(1.043, 1.0625))
+    tempo_map = tempo_map_from_beats(beats, first_onset_s=0.0)
+    assert min(event.microseconds for event in tempo_map.tempos) > 0
+    assert distance(beats.times_s, grid_of(tempo_map, beats.times_s[-1] + 1)[0]).max() < 0.0051
+
+
 @pytest.mark.parametrize("first_s", [0.003, 0.006, 0.012, 0.024])
 @pytest.mark.parametrize("count", [9, 17, 400])
 def test_a_start_beside_the_first_line_does_not_change_the_tempo(first_s, count):

@@ -155,7 +155,8 @@ def _lead_in(beats: Beats, first_onset_s: float) -> _LeadIn:
     quarters = _lead_in_quarters(start_s, beat_s, beats.signature.beat_quarters)
     if first_onset_s >= start_s - START_TOLERANCE_S:
         return _LeadIn(first, quarters)
-    quarter_s = beat_s / float(beats.signature.beat_quarters)
+    # The hits get the tempo of many beats: by the first beat's own, a long lead-in might leave no time before them.
+    quarter_s = _tempo_from(beats, first) / MICROSECONDS_PER_SECOND
     return _with_hits(_LeadIn(first, quarters), start_s / quarter_s, (start_s - first_onset_s) / quarter_s, quarter_s)
 
 
@@ -223,11 +224,11 @@ def _tempos(beats: Beats, lead_in: _LeadIn) -> Iterator[TempoEvent]:
 
     Exact in whole microseconds: a line starts where the one before it really ended, so that errors do not add up.
     """
-    times = [round(float(time_s) * MICROSECONDS_PER_SECOND) for time_s in beats.times_s]
+    times = _in_microseconds(beats)
     step = beats.signature.beat_quarters
     start, now, quarter = lead_in.first, Fraction(0), lead_in.quarters
     if lead_in.quarters:
-        own = _longest_line(times, start, Fraction(times[start]), step)[1]
+        own = _tempo_from(beats, start)
         silent = lead_in.quarters - lead_in.played
         microseconds = round((times[start] - own * lead_in.played) / silent)
         yield TempoEvent(Fraction(0), microseconds)
@@ -245,6 +246,16 @@ def _tempos(beats: Beats, lead_in: _LeadIn) -> Iterator[TempoEvent]:
         quarter += (end - start) * step
         now += (end - start) * step * microseconds
         start = end
+
+
+def _in_microseconds(beats: Beats) -> list[int]:
+    return [round(float(time_s) * MICROSECONDS_PER_SECOND) for time_s in beats.times_s]
+
+
+def _tempo_from(beats: Beats, start: int) -> int:
+    """Microseconds for a quarter note from a beat on, for as long as one tempo keeps to the beats."""
+    times = _in_microseconds(beats)
+    return _longest_line(times, start, Fraction(times[start]), beats.signature.beat_quarters)[1]
 
 
 def _longest_line(times: list[int], start: int, now: Fraction, step: Fraction) -> tuple[int, int]:
