@@ -59,6 +59,13 @@ def test_bars_begin_on_a_downbeat_that_is_known() -> None:
     np.testing.assert_array_equal(kept_s, times_s)
 
 
+@pytest.mark.parametrize("off", [-0.4, 0.4])
+def test_hits_between_the_sixteenths_of_even_beats_say_that_they_are_no_click(off: float) -> None:
+    times_s, notes = slipped(200, at=130, by=0.5), played((np.arange(1, 200) + off / 4) * BEAT_S)
+    kept_s, _ = follow_click(times_s, positions(200), notes)
+    np.testing.assert_array_equal(kept_s, times_s)
+
+
 def test_a_player_who_drifts_is_left_alone() -> None:
     rng = np.random.default_rng(4)
     steps_s = BEAT_S * (1.0 + 0.01 * np.cumsum(rng.normal(0.0, 0.2, 240)).clip(-3, 3))

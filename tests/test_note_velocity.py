@@ -41,6 +41,14 @@ def test_louder_hits_get_higher_velocities_and_the_mean_stays() -> None:
     assert [note.onset_s for note in balanced] == [f * HOP / RATE_HZ for f in frames]
 
 
+def test_half_of_a_velocity_is_loudness_and_a_hit_9_6_db_softer_counts_half() -> None:
+    frames = [100, 300, 500, 700]
+    heat_map = heat_map_with(dict(zip(frames, [0.0, 0.0, 0.0, -32.0 * np.log10(2.0)], strict=True)))
+    balanced = balance_velocities(notes_at(frames, [80] * 4), heat_map, "snare")
+    loudness = np.array([1.0, 1.0, 1.0, 0.5]) / 0.875
+    assert [note.velocity for note in balanced] == np.rint(40 + 40 * loudness).tolist()
+
+
 def test_equal_loudness_changes_nothing_but_the_spread() -> None:
     frames = [100, 300, 500, 700]
     heat_map = heat_map_with(dict.fromkeys(frames, -3.0))

@@ -66,6 +66,26 @@ def test_another_tempo_after_a_pause_is_left_alone() -> None:
     np.testing.assert_array_equal(kept, position)
 
 
+def test_a_pause_goes_on_with_the_tempo_beside_it_whatever_the_songs_was_before() -> None:
+    slow = np.arange(40) * 0.6
+    before = slow[-1] + 0.5 * np.arange(1, 21)
+    after = before[-1] + 10.0 + 0.5 * np.arange(24)
+    decoded = np.linspace(before[-1], after[0], 16, endpoint=False)[1:]  # a bar too few, as the decoder has it
+    times_s = np.concatenate([slow, before, decoded, after])
+    notes = [DrumNote(float(time_s), KICK, 100) for time_s in np.concatenate([slow, before, after])]
+    kept_s, _ = keep_time_in_pauses(times_s, np.arange(len(times_s)) % 4 + 1, notes)
+    np.testing.assert_allclose(np.diff(kept_s[len(slow) :]), 0.5)
+
+
+@pytest.mark.parametrize("hits", [0, 1, 5])
+def test_hardly_any_hits_leave_the_beats_as_they_are(hits: int) -> None:
+    times_s, position = 0.5 * np.arange(40, dtype=np.float64), np.arange(40) % 4 + 1
+    notes = [DrumNote(10.0 + 0.5 * hit, KICK, 100) for hit in range(hits)]
+    kept_s, kept = keep_time_in_pauses(times_s, position, notes)
+    np.testing.assert_array_equal(kept_s, times_s)
+    np.testing.assert_array_equal(kept, position)
+
+
 parts = st.lists(st.tuples(st.integers(9, 40), st.integers(1, 30)), min_size=1, max_size=3)  # played, silent
 
 

@@ -70,6 +70,13 @@ def test_pieces_of_a_family_compete() -> None:
     assert note.name == "closed hi-hat"
 
 
+def test_the_piece_with_the_higher_peak_wins_though_another_is_there_for_longer() -> None:
+    heat_map = drawn([("closed_hat", 100, 0.9)])
+    heat_map.onset[ROWS["open_hat"], 95:106] = 0.8
+    (note,) = pick_notes(heat_map)
+    assert note.name == "closed hi-hat"
+
+
 @settings(deadline=None)
 @given(
     values=st.lists(st.integers(0, 40), min_size=1, max_size=200),
