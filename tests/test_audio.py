@@ -353,9 +353,9 @@ def test_video_without_sound(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_samples_that_are_no_sound(tmp_path: Path, value: float) -> None:
     samples = click_track()
-    samples[1, RATE_HZ] = value
+    samples[1, 2 * RATE_HZ] = value
     soundfile.write(tmp_path / "nan.wav", samples.T, RATE_HZ, subtype="DOUBLE")
-    assert_refused(tmp_path / "nan.wav", r"no sound at 1\.00 s")
+    assert_refused(tmp_path / "nan.wav", r"no sound at 2\.00 s")
 
 
 @pytest.mark.parametrize("rate_hz", [1, 10, 999])

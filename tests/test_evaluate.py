@@ -124,6 +124,29 @@ class TestReferences:
         assert not reference.knows_velocities
 
     @pytest.mark.parametrize(
+        ("labels", "drum"),
+        [
+            ("KD", "kick"),
+            ("SD SDB SDD SDF SDG SDNS", "snare"),
+            ("SST", "side stick"),
+            ("CHH", "closed hi-hat"),
+            ("PHH", "pedal hi-hat"),
+            ("OHH", "open hi-hat"),
+            ("HIT MHT", "high tom"),
+            ("HFT LFT", "low tom"),
+            ("RDC", "ride"),
+            ("RDB", "ride bell"),
+            ("CRC", "crash"),
+            ("CHC", "china"),
+            ("SPC", "splash"),
+        ],
+    )
+    def test_each_subclass_is_its_drum(self, tmp_path, labels, drum):
+        text = "".join(f"{number} {label}\n" for number, label in enumerate(labels.split()))
+        reference = read_reference(write_text(tmp_path / "subclass.txt", text))
+        assert [note.name for note in reference.notes] == [drum] * len(labels.split())
+
+    @pytest.mark.parametrize(
         ("name", "text", "words"),
         [
             ("class.txt", "0.5 OHH\n", "unknown labels OHH"),

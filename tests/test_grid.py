@@ -156,6 +156,12 @@ def test_a_start_off_the_beat_is_filled_with_part_of_one(first_s, bar):
     assert 60 <= tempo_map.tempo_bpm <= 400
 
 
+def test_the_beat_that_a_start_is_part_of_lies_before_the_file_whatever_the_tempo_is_later():
+    grid = lay_grid(make_beats(first_s=0.25, jitter=(1.0,) * 30 + (1.3,) * 30))
+    assert len(grid.tempo_map.tempos) > 1
+    np.testing.assert_allclose(grid.beats.times_s[:3], [-0.25, 0.25, 0.75], atol=1e-6)
+
+
 @given(
     lead_in_beats=st.floats(0.1, 2.95),
     first_hit=st.sampled_from([0.125, 0.25, 0.375, 0.5, 0.75, 0.875, 1.5, 2.25]),

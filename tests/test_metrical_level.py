@@ -94,6 +94,21 @@ def test_any_hits_are_described_in_finite_numbers(hits, tempo_bpm):
         assert np.isfinite(described).all()
 
 
+@pytest.mark.parametrize(("hits_per_beat", "fullness_squared"), [(0.5, 1.0), (1.0, 0.0), (2.0, 1.0), (4.0, 4.0)])
+def test_a_beat_has_about_one_loud_hit_and_more_count_as_much_as_fewer(hits_per_beat, fullness_squared):
+    beats_s = np.arange(0.0, 32.1, 0.5)
+    notes = [DrumNote(time_s, HAT, 90) for time_s in np.arange(0.0, 32.0, 0.5 / hits_per_beat)]
+    described = dict(zip(WEIGHTS, describe_level(1.0, beats_s, heard_at(notes, beats_s[:-1])), strict=True))
+    assert described["fullness squared"] == pytest.approx(fullness_squared, abs=0.1)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_beats_are_as_uneven_whichever_of_two_is_the_likelier(first):
+    beats_s, notes = np.arange(0.0, 16.0, 0.5), backbeat(120, bars=8)
+    described = dict(zip(WEIGHTS, describe_level(1.0, beats_s, heard_at(notes, beats_s[first::2])), strict=True))
+    assert described["uneven beats"] == pytest.approx(0.88, abs=0.01)
+
+
 def song_of(*stretches: tuple[float, int]) -> np.ndarray:
     """Beats of stretches, each a tempo in beats per minute and a number of beats."""
     return np.cumsum(np.concatenate([np.full(beats, 60 / tempo_bpm) for tempo_bpm, beats in stretches]))

@@ -76,6 +76,18 @@ def test_what_follows_the_last_true_beat_is_not_scored():
     assert scores.beat_f == 1.0
 
 
+def test_beats_that_all_come_after_the_song_are_none_of_its_beats():
+    scores = score_time(even(), NOTES, found(even(first_s=20.0)))
+    assert scores is not None
+    assert (scores.beat_f, scores.downbeat_f) == (0.0, 0.0)
+
+
+def test_without_hits_nothing_is_known_of_the_grid():
+    scores = score_time(even(), [], found(even()))
+    assert scores is not None
+    assert np.isnan(scores.same_sixteenth)
+
+
 def test_no_beats_no_scores():
     assert score_time(even(), NOTES, Transcription(NOTES, 10.0)) is None
 
