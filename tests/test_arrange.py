@@ -114,6 +114,12 @@ def test_quantised_onsets_do_not_depend_on_how_the_file_keeps_time():
     assert by_map == constant
 
 
+def test_hits_of_a_song_that_starts_beside_the_line_are_quantised_to_the_lines_of_its_constant_tempo():
+    notes = [DrumNote(0.012 + 0.5 * beat, KICK if beat % 2 == 0 else SNARE, 100) for beat in range(40)]
+    moved = arrange(notes, 21.0, ArrangeOptions(tempo="constant", quantize=QuantizeOptions("1/16"))).notes
+    assert [note.onset_s for note in moved] == pytest.approx(list(0.5 * np.arange(40)), abs=1e-6)
+
+
 def test_a_constant_tempo_that_is_given_is_written_to_the_letter():
     arranged = arrange(rock(), 19.0, ArrangeOptions(tempo="constant", beats=BeatOptions(tempo_bpm=112.0)))
     assert len(arranged.tempo_map.tempos) == 1

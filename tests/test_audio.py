@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,11 @@ def test_duration_of_raw_aac_is_counted(tmp_path: Path) -> None:
     assert AudioFile(path).duration_s == pytest.approx(3.0, abs=0.1)
 
 
+def test_duration_of_what_a_browser_recorded_is_counted(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clicks.webm", click_track(rate_hz=48000), "libopus", rate_hz=48000, live="1")
+    assert AudioFile(path).duration_s == pytest.approx(3.0, abs=0.1)
+
+
 def test_cover_picture_does_not_disturb(tmp_path: Path) -> None:
     path = encode(tmp_path / "tagged.mp3", click_track(), "libmp3lame")
     picture = b"\x00image/png\x00\x03\x00" + b"\x89PNG\r\n\x1a\n" + bytes(2000)
@@ -378,6 +384,11 @@ def test_codec_that_nobody_decodes(tmp_path: Path) -> None:
 def test_missing_file_and_folder(tmp_path: Path) -> None:
     assert_refused(tmp_path / "nowhere.wav", "does not exist")
     assert_refused(tmp_path, "is a folder")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+def test_what_is_no_file_is_not_waited_for() -> None:
+    assert_refused(Path(os.devnull), "is not a regular file")
 
 
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,7 @@ def test_one_file_for_one_song(tmp_path: Path) -> None:
     a, b = touch(tmp_path, "a.wav", "b.wav")
     target = tmp_path / "new.mid"
     assert planned([a], target) == {str(a): str(target)}
+    assert planned([a], tmp_path / "NEW.MID") == {str(a): str(tmp_path / "NEW.MID")}
     with pytest.raises(OptionError, match="2 songs"):
         plan_jobs([a, b], target)
     with pytest.raises(OptionError, match="no folder"):
@@ -216,6 +217,12 @@ def test_no_two_songs_share_a_file(names: list[tuple[str, str, str]], into_one: 
         written = [path for job in jobs for path in job.outputs.paths()]
         assert len(set(written)) == len(written)
         assert not set(written) & set(songs), "no song is overwritten"
+
+
+def test_two_songs_that_no_suffix_tells_apart_are_refused(tmp_path: Path) -> None:
+    songs = touch(tmp_path, "a.wav", "a.mp3", "a.wav.flac")
+    with pytest.raises(OptionError, match=r"a\.wav and .*a\.wav\.flac would both become .*a\.wav\.mid"):
+        plan_jobs(songs)
 
 
 # Running
@@ -312,7 +319,7 @@ def test_somebody_elses_stem_does_not_hinder_a_run_that_writes_none(tmp_path: Pa
 
 
 def test_subfolders_are_made_for_their_songs(tmp_path: Path, converter: Converter) -> None:
-    write_song(tmp_path / "album/cd1/01.wav")
+    write_song(tmp_path / "album/cd1/live/01.wav")
     (tmp_path / "out").mkdir()
     list(run_jobs(converter, plan_jobs([tmp_path / "album"], tmp_path / "out")[0]))
-    assert files_in(tmp_path / "out") == ["cd1", "cd1/01.mid"]
+    assert files_in(tmp_path / "out") == ["cd1", "cd1/live", "cd1/live/01.mid"]

@@ -155,7 +155,7 @@ def test_progress_rises_to_one() -> None:
     for _ in separator.separate_stream(AudioArray(noise(9000), RATE_HZ), seen.append):
         pass
     assert seen == sorted(seen)
-    assert seen[-1] == 1.0
+    assert seen[0] < 0.2 and seen[-1] == 1.0
     assert len(seen) > 5
 
 
