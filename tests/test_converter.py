@@ -242,6 +242,13 @@ def test_picture_beyond_the_end_is_refused(song: Path, converter: Converter) -> 
         converter.convert(song, Outputs(plot=song.with_suffix(".png")), picture=Picture(range_s=(20.0, 30.0)))
 
 
+@pytest.mark.parametrize("range_s", [(5.0, 2.0), (2.0, 2.0), (-1.0, 2.0)])
+def test_picture_that_ends_before_it_starts_is_refused(range_s: tuple[float, float]) -> None:
+    with pytest.raises(OptionError, match="start must come before end"):
+        Picture(range_s)
+    assert Picture((0.0, 2.0)).range_s == (0.0, 2.0)
+
+
 def test_not_finite_samples_are_refused(tiny_weights: Path) -> None:
     song = hits()
     song[0, 30_000] = np.nan

@@ -18,6 +18,7 @@ from mix2midi.errors import ModelError, OptionError
 from mix2midi.pipeline.training import train_from_recipe
 from mix2midi.transcription import HeatMap, Transcriber, pick_notes, recollection, refinement_network
 from mix2midi.transcription.curves import family_curve
+from mix2midi.transcription.instants import logit, shift_curve
 from mix2midi.transcription.recollection import family_curves
 from mix2midi.transcription.refinement import read_instants, refine_heat_map
 from mix2midi.transcription.refinement_network import RefinementConfig, RefinementNetwork
@@ -74,6 +75,19 @@ def test_instants_hold_what_is_near_them_and_nothing_else() -> None:
     assert activation[0, ROW["closed_hat"]] == pytest.approx(0.6, abs=0.01)
     assert activation[1, ROW["snare"]] == pytest.approx(0.4, abs=0.01)
     assert activation[1, ROW["kick"]] < 0.01
+
+
+def test_a_curve_is_moved_at_its_instants_and_nowhere_else() -> None:
+    frames, shifts = np.array([100, 110, 300]), np.array([2.0, -1.0, 1.0])
+    moved = np.full(400, 0.5)
+    shift_curve(moved, frames, shifts)
+    odds = logit(moved, 1e-6)
+    np.testing.assert_allclose(odds[frames], shifts)
+    np.testing.assert_allclose(odds[292:309], 1.0)
+    assert np.all(np.diff(odds[100:111]) <= 1e-9), "halfway to the next the shifts blend"
+    apart = np.abs(np.arange(400)[:, None] - frames).min(axis=1)
+    assert np.all(moved[apart >= 16] == 0.5)
+    assert np.all(moved[apart <= 2] != 0.5)
 
 
 def test_family_curves_of_logits_are_those_of_heat_maps() -> None:

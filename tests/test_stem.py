@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from mix2midi.audio import AudioArray
+from mix2midi.audio import AudioArray, read_audio
+from mix2midi.notes import DrumNote
 from mix2midi.pipeline import Converter, Outputs
+from mix2midi.pipeline.stem import with_own_sounds
+from mix2midi.separation.own_sounds import LOW_RATE_HZ
 from tests.songs import RATE_HZ, QuietSeparator, files_in, hits, use_separator, write_song
 
 
@@ -71,6 +74,21 @@ def test_stem_louder_than_full_scale_is_not_clipped(
     Converter(weights=tiny_weights, device="cpu").convert(song, Outputs.beside(tmp_path / "loud.mid", ["stem"]))
     stem, _ = soundfile.read(tmp_path / "loud.drums.wav", dtype="float32")
     assert np.abs(stem).max() == pytest.approx(0.5 * np.abs(4.0 * hits()).max())
+
+
+def test_the_low_end_of_each_channel_is_made_of_that_channel() -> None:
+    """A mask left some of the bass in the left channel; in the right there are other drums, and nothing to mend."""
+    time_s = np.arange(24 * LOW_RATE_HZ) / LOW_RATE_HZ
+    onsets_s = np.arange(0.1, 23.0, 0.5)
+    kick = np.sin(2 * np.pi * 60 * time_s) * np.exp(-(time_s % 0.5) / 0.05)
+    bass = 0.5 * np.sin(2 * np.pi * (60 * time_s + 3 * np.sin(0.7 * time_s)))
+    stem = np.stack([kick + 0.4 * bass, np.roll(kick, 700)]).astype(np.float32)
+    song = np.stack([kick + bass, stem[1]]).astype(np.float32)
+    notes = [DrumNote(float(onset_s), 36, 100) for onset_s in onsets_s]
+    with with_own_sounds(AudioArray(stem, LOW_RATE_HZ), AudioArray(song, LOW_RATE_HZ), notes) as restored:
+        change = np.abs(read_audio(restored, LOW_RATE_HZ) - stem)
+    assert change[0].max() > 0.05
+    assert change[1].max() < 1e-5
 
 
 def test_no_stem_where_nothing_was_separated(song: Path, converter: Converter) -> None:
