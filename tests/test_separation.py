@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mix2midi.audio import AudioArray, AudioFile, read_audio
 from mix2midi.errors import AudioError, ModelError
@@ -282,6 +282,16 @@ def test_pickle_in_a_folder_is_not_run(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"drums\.pth"):
         load_separator(str(folder))
     assert not (tmp_path / "made by the weights").exists()
+
+
+@pytest.mark.parametrize("missing", ["fc3.weight", "bn1.running_mean", "lstm.bias_hh_l1"])
+def test_a_network_that_lacks_a_part_is_not_run_on_random_numbers(tmp_path: Path, missing: str) -> None:
+    folder = save_open_unmix(tmp_path / "part")
+    state = load_file(folder / "drums.safetensors")
+    del state[missing]
+    save_file(state, folder / "drums.safetensors")
+    with pytest.raises(ModelError, match=r"drums\.safetensors: does not fit its network"):
+        load_separator(str(folder))
 
 
 @pytest.mark.parametrize(
