@@ -220,6 +220,15 @@ def test_a_midi_file_of_somebody_else_is_not_called_damaged(tmp_path, monkeypatc
         read_midi_notes(tmp_path / "song.mid")
 
 
+@pytest.mark.parametrize(("place", "value"), [(8, b"\x00\x02"), (12, b"\xe7\x28")], ids=["type 2", "SMPTE frames"])
+def test_midi_without_one_song_in_beats_is_refused(tmp_path, place, value):
+    content = bytearray((GOLDEN / "bars.mid").read_bytes())
+    content[place : place + 2] = value
+    (tmp_path / "song.mid").write_bytes(content)
+    with pytest.raises(OptionError, match=r"song\.mid: MIDI of type 2 or in SMPTE time is not read"):
+        read_midi_notes(tmp_path / "song.mid")
+
+
 def test_a_missing_midi_file_is_named(tmp_path):
     with pytest.raises(OptionError, match=r"none\.mid: there is no such MIDI file"):
         read_midi_notes(tmp_path / "none.mid")
