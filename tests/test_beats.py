@@ -67,6 +67,15 @@ def test_beats_are_where_the_hits_are_not_on_a_raster():
     assert np.abs(beats.times_s[:, None] - true_s).min(axis=0).max() < 0.004
 
 
+@pytest.mark.parametrize("bridge", [0.75, 0.9, 1.25, 1.33])
+def test_a_bridge_at_another_tempo_is_followed(bridge):
+    hits = [(note.onset_s * 2, note) for note in rock(120, bars=24)]
+    true_s = np.concatenate([[0.0], np.cumsum(0.5 / np.repeat([1.0, bridge, 1.0], 32))])
+    notes = [DrumNote(float(np.interp(at, np.arange(97), true_s)), note.note, note.velocity) for at, note in hits]
+    beats = track_beats(notes, notes[-1].onset_s + 0.3)
+    assert f_measure(true_s[:96], beats.times_s) > 0.97
+
+
 @pytest.mark.parametrize("known_bar", [None, 500])
 def test_a_song_longer_than_the_stretch_that_its_meter_is_heard_in(known_bar):
     beat_s, bars = 60 / 97, 540

@@ -199,9 +199,22 @@ def _swung_halves(phase: NDArray[np.float64]) -> float:
 
 def _unevenness(beats_s: NDArray[np.float64], beat: NDArray[np.float64]) -> float:
     """How much likelier every second beat is."""
-    frame = np.clip(np.rint(beats_s * BEAT_FPS).astype(np.int64), 1, len(beat) - 2)
-    likely = np.max([beat[frame - 1], beat[frame], beat[frame + 1]], axis=0)
+    likely = beat_likelihoods(beats_s, beat)
     return float(abs(likely[::2].mean() - likely[1::2].mean()))
+
+
+def beat_likelihoods(times_s: NDArray[np.float64], beat: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What the network says of beats, 0 to 1 [shape=(beats,)], at most a frame away.
+
+    Parameters
+    ----------
+    times_s : ndarray [shape=(beats,)]
+    beat : ndarray [shape=(frames,)]
+        How likely each frame is a beat.
+    """
+    frame = np.clip(np.rint(times_s * BEAT_FPS).astype(np.int64), 1, len(beat) - 2)
+    likelihoods: NDArray[np.float64] = np.max([beat[frame - 1], beat[frame], beat[frame + 1]], axis=0)
+    return likelihoods
 
 
 def _backbeat(beats_s: NDArray[np.float64], heard: Heard) -> float:
