@@ -291,6 +291,21 @@ def test_hats_swing_and_the_kick_stays_straight_unless_they_play_together():
     assert off[HAT] == off[SNARE] == {round(quantized.swing.percent / 100, 3)}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_drags_before_the_backbeats_do_not_keep_a_song_off_the_grid_that_is_asked_for(seed):
+    rng = np.random.default_rng(seed)
+    beat_s, bars = 0.6, 12
+    hits = [(bar * 4 + half / 2, HAT, 90) for bar in range(bars) for half in range(8)]
+    hits += [(bar * 4 + beat, KICK, 105) for bar in range(bars) for beat in (0, 1.75, 2, 2.5)]
+    for backbeat in range(1, 4 * bars, 2):
+        hits += [(backbeat - early_s / beat_s, SNARE, 45) for early_s in (0.04, 0.08)] + [(backbeat, SNARE, 112)]
+    notes = sorted(DrumNote(max(0.0, b * beat_s + rng.normal(0, 0.004)), drum, v) for b, drum, v in hits)
+    beats = Beats(beat_s * np.arange(56), np.arange(56) % 4 + 1)
+    quantized = quantize(notes, beats, QuantizeOptions("1/16", swing="auto"))
+    sixteenths = np.array([note.onset_s for note in quantized.notes if note.note == KICK]) / beat_s * 4
+    np.testing.assert_allclose(sixteenths, np.rint(sixteenths), atol=1e-6)
+
+
 def test_straight_sixteenths_do_not_swing():
     assert quantize(groove(0.25 * BEAT_S), steady(), QuantizeOptions(swing="auto")).swing.percent == 50
     quarters = np.arange(0, 64, 0.25)

@@ -96,6 +96,7 @@ class Quantized:
         What hats and rides were moved to.
     between_lines : int
         Hits that found no line: the drum plays faster than the grid, or what was played together wants different ones.
+        All of them where no grid explains the performance.
     """
 
     notes: list[DrumNote]
@@ -155,7 +156,10 @@ def quantize(notes: Sequence[DrumNote], beats: Beats, options: QuantizeOptions |
     if not notes:
         return Quantized([], {}, STRAIGHT)
     part = _part_of(notes, beats)
-    plan, moved = _settle(part, options)
+    settled = _settle(part, options)
+    if settled is None:
+        return Quantized(list(notes), {}, STRAIGHT, len(notes))
+    plan, moved = settled
     between = int(_snap(replace(part, quarters=moved), plan, options)[1].sum())
     target_s = np.maximum(beats.seconds(moved), 0.0)
     onset_s = np.array([note.onset_s for note in notes])
@@ -192,18 +196,20 @@ def _drum_of(note: int) -> int:
     return _HAT if family_of_note(note) == "hats" else note
 
 
-def _settle(part: _Part, options: QuantizeOptions) -> tuple[_Plan, NDArray[np.float64]]:
+def _settle(part: _Part, options: QuantizeOptions) -> tuple[_Plan, NDArray[np.float64]] | None:
     """Choose a grid and move the hits to it, until choosing again from the moved hits moves none of them.
 
     Hits on a grid may be explained by a coarser one, or by a little other swing, that some of them were just too far
     from. Only a result that explains itself is taken, so a second pass finds it again. Where one would carry a hit
-    further than half a step, the finest straight grid is tried as the start; where that fails as well (about 1 in 1000
-    performances of random hits), the hits stay.
+    further than half a step, straight grids are tried as the start, the finest and the one that is asked for; where they
+    fail as well (about 1 in 1000 performances of random hits), there is no result, and the hits are to stay.
     """
     found = _rest(part, part.quarters, options)
-    if found is None:
-        found = _rest(part, _snap(part, _Plan([FINEST_GRID] * part.bars, STRAIGHT, STRAIGHT), options)[0], options)
-    return found or (_make_plan(part, options), part.quarters)
+    for grid in (FINEST_GRID, options.grid):
+        if found is None and grid != AUTO:
+            start, _ = _snap(part, _Plan([grid] * part.bars, STRAIGHT, STRAIGHT), options)
+            found = _rest(part, start, options)
+    return found
 
 
 def _rest(
