@@ -55,10 +55,12 @@ GIVEN_TEMPO_RANGE = 0.06
 #: Where beats are decoded again at another level, or because a part was heard at one, the tempo may differ this much
 #: from the song's: as much as players do, and less than 4:3.
 SAME_LEVEL_RANGE = 0.2
-#: By how much the mean logarithm of beats' likelihoods may fall when a part is brought to the song's level: a part that
-#: was misheard has its beats there as well, one that is played at a tempo of its own has not. On 12 grooves misheard in
-#: part and 85 with a bridge at another tempo beat F is .68 and .91; .66 and .81 without a bound.
-LEAST_CHANGE_OF_LIKELIHOOD, SMALLEST_LIKELIHOOD = -0.2, 1e-3
+#: How likely the beats of a part must be at the song's level, beside those at its own: a part that was misheard has its
+#: beats there as well (.37 to 1.03 in grooves that it helps), one that is played at a tempo of its own mostly has not
+#: (below .3, .01 in the median).
+LEAST_RATIO_OF_LIKELIHOODS, SMALLEST_LIKELIHOOD = 1 / 3, 1e-3
+#: Beats of two decodings this close are the same, in frames.
+SAME_BEAT_FRAMES = 2
 #: 6/8 with slower eighths than this is something else, heard wrongly.
 MIN_EIGHTH_BPM = 115.0
 #: What the network's word on downbeats counts for, in logarithms of odds. It says the same of every bar of a pattern
@@ -199,18 +201,25 @@ def _decode_level(
         return times_s, position
     meters = tuple(beats for beats in meters if (beats == 6) == (position.max() == 6))
     again_s, again_position = _decode(observations, options, meters, _around(tempo_bpm))
-    change = _log_likelihood(again_s, observations) - _log_likelihood(times_s, observations)
-    if is_at_level and change < LEAST_CHANGE_OF_LIKELIHOOD:
+    if is_at_level and _likelihood_ratio(again_s, times_s, observations) < LEAST_RATIO_OF_LIKELIHOODS:
         return times_s, position
     return again_s, again_position
 
 
-def _log_likelihood(times_s: NDArray[np.float64], observations: NDArray[np.float64]) -> float:
-    """Mean over the beats; without any, nothing is less likely."""
-    if not len(times_s):
-        return -np.inf
-    likelihoods = beat_likelihoods(times_s, observations[0, PADDING:-PADDING])
-    return float(np.log(np.maximum(likelihoods, SMALLEST_LIKELIHOOD)).mean())
+def _likelihood_ratio(
+    times_s: NDArray[np.float64], others_s: NDArray[np.float64], observations: NDArray[np.float64]
+) -> float:
+    """How likely beats are beside others, as geometric means over those that the two do not share; 1 without any."""
+    beat = observations[0, PADDING:-PADDING]
+    means = []
+    near = np.arange(-SAME_BEAT_FRAMES, SAME_BEAT_FRAMES + 1)
+    for own_s, other_s in ((times_s, others_s), (others_s, times_s)):
+        is_shared = np.isin(np.rint(own_s * BEAT_FPS), np.rint(other_s * BEAT_FPS)[:, None] + near)
+        if is_shared.all():
+            return 1.0
+        likelihoods = beat_likelihoods(own_s[~is_shared], beat)
+        means.append(np.log(np.maximum(likelihoods, SMALLEST_LIKELIHOOD)).mean())
+    return float(np.exp(means[0] - means[1]))
 
 
 def _around(tempo_bpm: float) -> tuple[float, float]:
