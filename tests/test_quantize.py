@@ -300,7 +300,7 @@ def test_drags_before_the_backbeats_do_not_keep_a_song_off_the_grid_that_is_aske
     for backbeat in range(1, 4 * bars, 2):
         hits += [(backbeat - early_s / beat_s, SNARE, 45) for early_s in (0.04, 0.08)] + [(backbeat, SNARE, 112)]
     notes = sorted(DrumNote(max(0.0, b * beat_s + rng.normal(0, 0.004)), drum, v) for b, drum, v in hits)
-    beats = Beats(beat_s * np.arange(56), np.arange(56) % 4 + 1)
+    beats = Beats(beat_s * np.arange(56, dtype=np.float64), np.arange(56) % 4 + 1)
     quantized = quantize(notes, beats, QuantizeOptions("1/16", swing="auto"))
     sixteenths = np.array([note.onset_s for note in quantized.notes if note.note == KICK]) / beat_s * 4
     np.testing.assert_allclose(sixteenths, np.rint(sixteenths), atol=1e-6)

@@ -19,7 +19,7 @@ from mix2midi.postprocess.tempo_map import TempoMap
 from mix2midi.postprocess.velocity import bend_velocity, fix_velocity, match_velocity, scale_velocity
 
 #: Beats around a given downbeat that tell whether it bends them.
-_BEATS_AROUND = 8
+_BEATS_AROUND = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,8 +201,8 @@ def _settle(part: _Part, options: QuantizeOptions) -> tuple[_Plan, NDArray[np.fl
 
     Hits on a grid may be explained by a coarser one, or by a little other swing, that some of them were just too far
     from. Only a result that explains itself is taken, so a second pass finds it again. Where one would carry a hit
-    further than half a step, straight grids are tried as the start, the finest and the one that is asked for; where they
-    fail as well (about 1 in 1000 performances of random hits), there is no result, and the hits are to stay.
+    further than half a step, straight grids are tried as the start, the finest and the one that is asked for; where
+    they fail as well (about 1 in 1000 performances of random hits), there is no result, and the hits are to stay.
     """
     found = _rest(part, part.quarters, options)
     for grid in (FINEST_GRID, options.grid):
