@@ -20,6 +20,14 @@ def test_a_passage_whose_channels_cancel_is_heard_whatever_the_chunks(chunk: int
     np.testing.assert_allclose(mono[0], left, atol=1e-6)
 
 
+def test_a_passage_that_begins_to_cancel_is_heard_from_its_start() -> None:
+    left = np.sin(np.arange(4 * RATE_HZ) * 0.02).astype(np.float32)
+    right = np.where(np.arange(len(left)) < 2 * RATE_HZ, left, -left)
+    mono = np.concatenate(list(mix_down(iter([np.stack([left, right])]), RATE_HZ)), axis=1)[0]
+    faded = slice(round(2.02 * RATE_HZ), None)
+    np.testing.assert_allclose(mono[faded], left[faded], atol=1e-6)
+
+
 def test_where_channels_begin_to_cancel_there_is_no_step() -> None:
     tone = np.sin(np.arange(4 * RATE_HZ) * 0.002).astype(np.float32) * 0.5
     kick = np.zeros_like(tone)
