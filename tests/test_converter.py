@@ -116,6 +116,9 @@ def test_what_time_asked_for_cannot_be_had_is_said(tmp_path: Path, converter: Co
     bar_s = converter.convert(song).transcription.beats[0].time_s
     assert converter.convert(song, midi=MidiOptions(downbeat_s=bar_s)).remarks == ()
     (remark,) = converter.convert(song, midi=MidiOptions(downbeat_s=bar_s + 0.17)).remarks
+    assert "for a bar to begin at" in remark
+    assert "beside those that were heard" in remark
+    (remark,) = converter.convert(song, midi=MidiOptions(downbeat_s=bar_s + 0.25)).remarks
     assert "where a bar was to begin; the nearest begins at" in remark
     (remark,) = converter.convert(song, midi=MidiOptions(tempo="constant", quantize="1/16")).remarks
     assert "--tempo map" in remark

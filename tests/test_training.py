@@ -163,7 +163,7 @@ def test_a_run_of_another_recipe_is_not_taken_up(data: Path, tmp_path: Path) -> 
 def test_a_loss_that_is_no_number_ends_the_run_and_spoils_nothing(data: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text((data / "recipe.yaml").read_text().replace("optimiser: {", "optimiser: {velocity_weight: .inf, "))
-    with pytest.raises(OptionError, match="the loss of step 1 is no number; lower the learning_rate"):
+    with pytest.raises(OptionError, match="the loss of step 1 is no number; lower the recipe's learning_rate"):
         train(recipe, data, tmp_path / "run")
     assert not (tmp_path / "run" / "weights.safetensors").exists()
 
