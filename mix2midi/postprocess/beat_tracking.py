@@ -57,7 +57,7 @@ GIVEN_TEMPO_RANGE = 0.06
 SAME_LEVEL_RANGE = 0.2
 #: How likely the beats of a part must be at the song's level, beside those at its own: a part that was misheard has its
 #: beats there as well (.37 to 1.03 in grooves that it helps), one that is played at a tempo of its own mostly has not
-#: (below .3, .01 in the median).
+#: (.05 in the median).
 LEAST_RATIO_OF_LIKELIHOODS, SMALLEST_LIKELIHOOD = 1 / 3, 1e-3
 #: Beats of two decodings this close are the same, in frames.
 SAME_BEAT_FRAMES = 2
