@@ -16,6 +16,8 @@ It needs pretty_midi, which comes with ``pip install ".[test]"``.
   within 1 %.
 - Changes (`--only changes`): the same grooves at a tempo that changes, misheard likewise: another one in their middle
   third, one that goes 5 % up and down every 25 s, one that slows down by 30 % over the last 16 beats. Beat F (70 ms).
+- Patterns (`--only patterns`): `patterns.yaml`, drum patterns as musicians write them, each at many tempos, misheard
+  likewise. Tempo within 4 %, time signature, downbeat F (70 ms); what is heard otherwise is named.
 - Swing: straight grooves bent to a known swing, with 8 ms of scatter. Sixteenths that are heard as eighths of twice
   the tempo are wrong, but for the column that asks for the percentage alone.
 """
@@ -26,23 +28,34 @@ import argparse
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import count, takewhile
+from math import ceil
 from pathlib import Path
+from typing import Any
 
 import mir_eval
 import numpy as np
 import pretty_midi
+import yaml
 from numpy.typing import NDArray
 
+from mix2midi.drums import PIECES
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.references import read_reference
 from mix2midi.postprocess import QuantizeOptions, quantize, tempo_map_from_beats, track_beats, write_midi
 from mix2midi.postprocess.beat_roll import ROWS
 from mix2midi.postprocess.beat_training.grooves import BEATS_PER_QUARTER, Groove, load_grooves, without_lead
-from mix2midi.postprocess.beats import Beats
+from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature
 from mix2midi.postprocess.grid import lay_grid
 from mix2midi.postprocess.lines import STRAIGHT, Swing
 from mix2midi.postprocess.swing import estimate_swing
 
+PIECE_OF_KEY = {piece.key: piece for piece in PIECES}
+#: Drum patterns, and how they are played: for how long, how loud each character of theirs is, by how much hits scatter.
+PATTERNS, PATTERN_START_S, PATTERN_S = Path(__file__).parent / "patterns.yaml", 1.0, 30.0
+STRENGTHS, SCATTER_S = {"X": 112, "x": 85, "o": 35}, 0.006
+#: What ends every fourth bar, in quarter notes before its end.
+FILL = (("snare", 1.0), ("snare", 0.75), ("high_tom", 0.5), ("low_tom", 0.25))
 #: A note for each row of the beat roll.
 ROW_NOTES = dict(zip(ROWS, (36, 38, 45, 42, 46, 49, 51, 56), strict=True))
 #: Lengths of excerpts: loops of one to four bars.
@@ -243,6 +256,71 @@ def measure_changes(grooves: list[Groove]) -> None:
         row(name, len(of_grooves), float(np.mean(of_grooves)))
 
 
+def bars_of_pattern(pattern: dict[str, Any], bars: int) -> Iterator[tuple[float, str, int]]:
+    """Quarter note, drum and velocity of each hit."""
+    bar_quarters = float(TimeSignature.parse(pattern["signature"]).bar_quarters)
+    lines = {name: line for name, line in pattern.items() if name in PIECE_OF_KEY}
+    for name, line in lines.items():
+        at = (place / pattern["steps"] for place in count() if line[place % len(line)] != ".")
+        for quarter in takewhile(lambda quarter: quarter < bars * bar_quarters, at):
+            bar, in_bar = divmod(quarter + 1e-6, bar_quarters)
+            is_fill = not pattern.get("plain") and bar % 4 == 3 and in_bar >= bar_quarters - 1.0
+            if not is_fill or name in ("pedal_hat", "bell"):
+                yield quarter, name, STRENGTHS[line[round(quarter * pattern["steps"]) % len(line)]]
+    if not pattern.get("plain"):
+        for bar in range(bars):
+            if bar % 8 == 0:
+                yield bar * bar_quarters, "crash", STRENGTHS["X"]
+            if bar % 4 == 3:
+                yield from (((bar + 1) * bar_quarters - before, name, STRENGTHS["x"]) for name, before in FILL)
+
+
+def play_pattern(pattern: dict[str, Any], tempo_bpm: float, rng: np.random.Generator) -> list[DrumNote]:
+    """Hits of `PATTERN_S` from `PATTERN_START_S` on, with a human's scatter; some are lost."""
+    bar_s = float(TimeSignature.parse(pattern["signature"]).bar_quarters) * 60 / tempo_bpm
+    return sorted(
+        DrumNote(
+            float(quarter * 60 / tempo_bpm + PATTERN_START_S + rng.normal(0.0, SCATTER_S)),
+            PIECE_OF_KEY[drum].note,
+            int(np.clip(velocity + rng.normal(0, 6), 1, 127)),
+        )
+        for quarter, drum, velocity in bars_of_pattern(pattern, ceil(PATTERN_S / bar_s))
+        if rng.random() > 0.03
+    )
+
+
+def read_right(pattern: dict[str, Any], tempo_bpm: float, beats: Beats, end_s: float) -> tuple[bool, bool, float]:
+    """Whether tempo and time signature are right, and the F of downbeats: of the reading that is nearest."""
+    found_s = beats.downbeats_s[(beats.downbeats_s > PATTERN_START_S - 0.1) & (beats.downbeats_s < end_s + 0.1)]
+    readings = []
+    for name, factor in {pattern["signature"]: 1.0, **pattern.get("or", {})}.items():
+        signature = TimeSignature.parse(name)
+        bar_s = float(signature.bar_quarters) * 60 / tempo_bpm / factor
+        bars_s = np.arange(PATTERN_START_S, end_s, bar_s)
+        is_tempo = abs(beats.tempo_bpm / tempo_bpm / factor - 1.0) < TEMPO_TOLERANCE
+        readings.append((is_tempo, beats.signature == signature, float(mir_eval.beat.f_measure(bars_s, found_s))))
+    return max(readings)
+
+
+def measure_patterns() -> None:
+    """Print which patterns are heard as they were meant, at which tempos."""
+    rng = np.random.default_rng(6)
+    head("pattern", "tempos", "tempo right", "time signature right", "downbeat F", "heard otherwise")
+    everything = []
+    for name, pattern in yaml.safe_load(PATTERNS.read_text(encoding="utf-8")).items():
+        scores, otherwise = [], []
+        options = BeatOptions(signature=TimeSignature.parse(pattern["signature"]) if pattern.get("told") else None)
+        for tempo_bpm in pattern["tempos"]:
+            notes = play_pattern(pattern, tempo_bpm, rng)
+            beats = track_beats(notes, notes[-1].onset_s + 1.0, options)
+            scores.append(read_right(pattern, tempo_bpm, beats, notes[-1].onset_s))
+            if not scores[-1] > (True, True, 0.9):
+                otherwise.append(f"{tempo_bpm}: {beats.tempo_bpm:.0f} {beats.signature} {scores[-1][-1]:.2f}")
+        row(name, len(scores), *np.mean(scores, axis=0).tolist(), "; ".join(otherwise))
+        everything.append(np.mean(scores, axis=0))
+    row("mean of patterns", len(everything), *np.mean(everything, axis=0).tolist(), "")
+
+
 def measure_swing(grooves: list[Groove]) -> None:
     """Print the error of the estimate by swing, on tracked beats."""
     rng = np.random.default_rng(2)
@@ -287,7 +365,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of mdb-dev and groove.zip")
     parser.add_argument("--notes", choices=("reference", "drums", "mix"), default="reference")
     parser.add_argument("--separator", default="auto", help="for --notes mix")
-    parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "pauses", "changes", "swing"))
+    parser.add_argument("--only", choices=("songs", "grooves", "excerpts", "pauses", "changes", "patterns", "swing"))
     options = parser.parse_args()
     if not options.data.is_dir():
         parser.error(f"{options.data}: no such folder; name the one of mdb-dev and groove.zip with --data")
@@ -295,7 +373,9 @@ def main() -> None:
         if not any(options.data.glob("mdb-dev/*/beats.txt")):
             parser.error(f"{options.data}: holds no mdb-dev with songs; name its folder with --data, or --only another")
         measure_songs(options.data, options.notes, options.separator)
-    if options.only != "songs":
+    if options.only in (None, "patterns"):
+        measure_patterns()
+    if options.only not in ("songs", "patterns"):
         grooves = load_grooves(options.data / "groove.zip", "validation")
         if options.only in (None, "grooves"):
             measure_grooves(grooves)
