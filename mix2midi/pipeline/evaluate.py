@@ -16,7 +16,7 @@ from mix2midi.notes import Transcription
 from mix2midi.pipeline.batch import Failure
 from mix2midi.pipeline.references import Song, read_reference, read_true_beats
 from mix2midi.pipeline.time_scores import TimeScores, score_time
-from mix2midi.scores import WINDOWS_S, ClassScores, Counts, Scores, pool_scores, score_notes
+from mix2midi.scores import ClassScores, Counts, Scores, pool_scores, score_notes
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,6 @@ def evaluate_songs(
     songs: Sequence[Song],
     transcribe: Callable[[Path], Transcription],
     *,
-    windows_s: Sequence[float] = WINDOWS_S,
     settings: Mapping[str, str] | None = None,
     on_start: Callable[[Song], None] | None = None,
 ) -> Evaluation:
@@ -117,8 +116,6 @@ def evaluate_songs(
         See `mix2midi.pipeline.references.find_songs`.
     transcribe : callable
         Audio file to transcription; called once for each song, nothing is kept between runs.
-    windows_s : sequence of float
-        Half-widths of the matching windows in seconds.
     settings : mapping of str to str, optional
         Kept with the result.
     on_start : callable, optional
@@ -149,7 +146,7 @@ def evaluate_songs(
             failures.append(Failure(song.audio, error))
             continue
         elapsed_s = time.perf_counter() - started
-        scores = score_notes(reference, transcription.notes, windows_s)
+        scores = score_notes(reference, transcription.notes)
         timed = None if true_beats is None else score_time(true_beats, reference.notes, transcription)
         results.append(SongScores(song, scores, transcription.separator, transcription.duration_s, elapsed_s, timed))
     if failures and not results:

@@ -134,7 +134,7 @@ def choose_grids(
     quarters, quarter_s : ndarray [shape=(hits,)]
         Position of each hit from the first downbeat, and the length of a quarter note there in seconds.
     first_bar, bars : int
-        Number of the first bar, and how many there are.
+        Number of the first bar, and how many there are; all hits lie in them.
     bar_quarters : float
         Length of a bar.
     swing : Swing
@@ -145,7 +145,7 @@ def choose_grids(
         Keys of `GRID_STEPS`, one per bar; quarters for a bar without hits.
     """
     number, phase = np.divmod(quarters, bar_quarters)
-    bar = np.clip(number.astype(np.int64) - first_bar, 0, bars - 1)
+    bar = number.astype(np.int64) - first_bar
     scatter = SCATTER_S / quarter_s
     lines = [bar_lines(grid, bar_quarters, swing) for grid in AUTO_GRIDS]
     scores = [np.bincount(bar, explain(phase, scatter, each, bar_quarters), bars) for each in lines]

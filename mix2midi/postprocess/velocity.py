@@ -91,22 +91,23 @@ def match_velocity(notes: Sequence[DrumNote], model: Iterable[tuple[int, int]]) 
         wanted[_drum(note)].append(velocity)
     if not wanted:
         raise OptionError("the performance to match velocities with has no notes; name another one")
-    everything = np.sort([velocity for velocities in wanted.values() for velocity in velocities])
-    tables = {}
-    for drum, played in _velocities_by_drum(notes).items():
-        goal = np.sort(wanted[drum]) if drum in wanted else everything
-        tables[drum] = _quantile_table(played, goal)
+    everything = [velocity for velocities in wanted.values() for velocity in velocities]
+    tables = {
+        drum: _quantile_table(played, wanted.get(drum, everything))
+        for drum, played in _velocities_by_drum(notes).items()
+    }
     return [replace(note, velocity=int(tables[_drum(note.note)][note.velocity])) for note in notes]
 
 
 def _velocities_by_drum(notes: Sequence[DrumNote]) -> dict[str, NDArray[np.int64]]:
+    """Rising."""
     played: dict[str, list[int]] = defaultdict(list)
     for note in notes:
         played[_drum(note.note)].append(note.velocity)
     return {drum: np.sort(velocities) for drum, velocities in played.items()}
 
 
-def _quantile_table(played: NDArray[np.int64], goal: NDArray[np.int64]) -> NDArray[np.int64]:
+def _quantile_table(played: NDArray[np.int64], goal: Sequence[int]) -> NDArray[np.int64]:
     """New velocity by old one, [128]: the middle rank of each old velocity decides."""
     every = np.arange(MAX_VELOCITY + 1)
     rank = (np.searchsorted(played, every, "left") + np.searchsorted(played, every, "right")) / (2 * len(played))

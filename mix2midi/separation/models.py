@@ -60,8 +60,6 @@ class Model:
         Published signal-to-distortion ratio of its drums on MUSDB18-HQ; None where nobody measured it there.
     licence : str
         Of the weights.
-    is_research_only : bool
-        Whether commercial use is excluded or doubtful.
     """
 
     name: str
@@ -71,7 +69,6 @@ class Model:
     sha256: str
     drums_sdr_db: float | None
     licence: str
-    is_research_only: bool
 
     @property
     def url(self) -> str:
@@ -112,7 +109,6 @@ MODELS = {
             sha256="",
             drums_sdr_db=10.0,
             licence=_DEMUCS_LICENCE,
-            is_research_only=True,
         ),
         Model(
             name="htdemucs",
@@ -122,7 +118,6 @@ MODELS = {
             sha256="",
             drums_sdr_db=9.5,
             licence=_DEMUCS_LICENCE,
-            is_research_only=True,
         ),
         Model(
             name="umxl",
@@ -132,7 +127,6 @@ MODELS = {
             sha256="69e0ebd4",
             drums_sdr_db=7.2,
             licence="CC BY-NC-SA 4.0",
-            is_research_only=True,
         ),
         Model(
             name="umxhq",
@@ -142,7 +136,6 @@ MODELS = {
             sha256="9619578f",
             drums_sdr_db=6.0,
             licence="MIT; trained on MUSDB18-HQ, which is for research",
-            is_research_only=True,
         ),
     )
 }
@@ -156,7 +149,6 @@ _BUILTIN_MODEL = Model(
     sha256="",
     drums_sdr_db=None,
     licence="MIT, as this package; trained on freely licensed sounds only",
-    is_research_only=False,
 )
 
 

@@ -148,7 +148,7 @@ def _refined_onset_s(heat_map: HeatMap, curve: NDArray[np.float32], frame: int) 
         left, centre, right = np.log(np.maximum(curve[frame - 1 : frame + 2].astype(np.float64), 1e-6))
         bend = left - 2.0 * centre + right
         if bend < 0.0:
-            shift = float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
+            shift = float(0.5 * (left - right) / bend)  # half a frame at most: no neighbour of a peak is higher
     return max(0.0, float(frames_to_seconds(frame + shift, heat_map.hop_length, heat_map.rate_hz)))
 
 

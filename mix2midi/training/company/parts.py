@@ -124,7 +124,7 @@ def pad_part(score: Score, rng: Rng, lowest: int = 52) -> Part:
     return notes
 
 
-def stab_part(score: Score, rng: Rng, lowest: int = 55) -> Part:
+def stab_part(score: Score, rng: Rng) -> Part:
     """Short chords on a syncopated figure of one bar: brass, house pianos, funk."""
     bar = score.beats_per_bar
     hits = np.flatnonzero(rng.random(bar * 4) < rng.uniform(0.1, 0.3))
@@ -135,7 +135,7 @@ def stab_part(score: Score, rng: Rng, lowest: int = 55) -> Part:
             continue
         for hit in hits:
             beat = base + hit * 0.25
-            for pitch in voicing(score.chord_at(beat), lowest, rng):
+            for pitch in voicing(score.chord_at(beat), 55, rng):
                 notes.append(Note(beat, length, pitch, rng.uniform(0.7, 1.0)))
     return notes
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -134,7 +134,6 @@ def render_company(
     workers: int = 1,
     *,
     folders: Sequence[Path] = (),
-    on_progress: Callable[[float], None] | None = None,
 ) -> list[Entry]:
     """Fill a pool until it holds `minutes` of audio.
 
@@ -147,14 +146,14 @@ def render_company(
         See `recipe.read_recipe`.
     out_dir : Path
         Made if missing.
+    seed : int
+        Another one makes other clips.
     minutes : float, optional
         In all, over all seeds; the recipe's where None.
     workers : int
         Processes; the result does not depend on it, except that the last batch may overshoot.
     folders : sequence of Path
         Where the recipe's relative patterns are looked for.
-    on_progress : callable, optional
-        Called with the fraction done, 0..1.
 
     Returns
     -------
@@ -177,28 +176,18 @@ def render_company(
         raise OptionError(f"a pool of {wanted_s / SECONDS_PER_MINUTE:g} minutes cannot be made; give a number above 0")
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
-        return _fill(recipe, out_dir, seed, wanted_s, workers, on_progress)
+        return _fill(recipe, out_dir, seed, wanted_s, workers)
     except OSError as error:
         raise OutputError(f"{out_dir}: cannot write the pool ({error}); choose another folder") from error
 
 
-def _fill(
-    recipe: Recipe,
-    out_dir: Path,
-    seed: int,
-    wanted_s: float,
-    workers: int,
-    on_progress: Callable[[float], None] | None,
-) -> list[Entry]:
+def _fill(recipe: Recipe, out_dir: Path, seed: int, wanted_s: float, workers: int) -> list[Entry]:
     taken = [int(entry.file.split("-")[1]) for entry in read_index(out_dir) if entry.file.startswith(f"{seed:04d}-")]
     made = _entries(recipe, out_dir, seed, count(max(taken, default=-1) + 1), workers)
     while True:
         # Read again each time: a filter may have taken clips out of the index meanwhile.
         entries = read_index(out_dir)
-        done_s = sum(entry.duration_s for entry in entries)
-        if on_progress is not None:
-            on_progress(min(1.0, done_s / wanted_s))
-        if done_s >= wanted_s:
+        if sum(entry.duration_s for entry in entries) >= wanted_s:
             return entries
         entry = next(made)
         if entry is not None:

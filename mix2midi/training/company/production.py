@@ -20,11 +20,13 @@ Audio = NDArray[np.float32]
 TARGET_RMS_DB = -20.0
 PEAK_LIMIT = 0.97
 _LEVEL_HOP = 64
+_RELEASE_S = 0.12
 _SILENCE = 1e-5
 
 
-def active_rms(audio: Audio, hop: int = 4410) -> float:
+def active_rms(audio: Audio) -> float:
     """Root mean square over the tenths of a second that are within 40 dB of the loudest one."""
+    hop = RATE_HZ // 10
     n_hops = len(audio) // hop
     if n_hops == 0:
         return float(np.sqrt(np.mean(np.square(audio)))) if len(audio) else 0.0
@@ -98,17 +100,9 @@ def per_sample(values: NDArray[np.float64], n_samples: int) -> Audio:
     return np.interp(np.arange(n_samples), centres, values).astype(np.float32)
 
 
-def compress(
-    audio: Audio,
-    threshold_db: float,
-    ratio: float,
-    *,
-    attack_s: float = 0.005,
-    release_s: float = 0.12,
-    key: Audio | None = None,
-) -> Audio:
-    """Turn down what exceeds a threshold; `key` drives it where given (side chain)."""
-    level_db = gain_to_decibels(follow_level(audio if key is None else key, attack_s, release_s))
+def compress(audio: Audio, threshold_db: float, ratio: float, *, attack_s: float = 0.005) -> Audio:
+    """Turn down what exceeds a threshold."""
+    level_db = gain_to_decibels(follow_level(audio, attack_s, _RELEASE_S))
     over_db = np.maximum(0.0, level_db - threshold_db)
     return audio * per_sample(decibels_to_gain(-over_db * (1 - 1 / ratio)), len(audio))
 
@@ -130,9 +124,9 @@ def room_response(rng: Rng, decay_s: float) -> Audio:
     return (tail / np.sqrt(np.sum(tail**2))).astype(np.float32)
 
 
-def reverberate(audio: Audio, rng: Rng, *, decay_s: float | None = None, wet: float | None = None) -> Audio:
+def reverberate(audio: Audio, rng: Rng, *, wet: float | None = None) -> Audio:
     """Add a room; `wet` is its level beside the dry sound, 0..1."""
-    decay_s = float(rng.uniform(0.2, 2.2)) if decay_s is None else decay_s
+    decay_s = float(rng.uniform(0.2, 2.2))
     wet = float(rng.uniform(0.05, 0.35)) if wet is None else wet
     return audio + wet * filter_with(audio, room_response(rng, decay_s))
 
@@ -176,9 +170,9 @@ def master(audio: Audio, rng: Rng) -> Audio:
     return finish(audio)
 
 
-def finish(audio: Audio, level_db: float = TARGET_RMS_DB) -> Audio:
+def finish(audio: Audio) -> Audio:
     """Remove what is below hearing, set the level, and bend the few peaks that would exceed full scale."""
-    audio = at_level(band_pass(audio, 22.0, 21000.0), level_db)
+    audio = at_level(band_pass(audio, 22.0, 21000.0), TARGET_RMS_DB)
     loud = np.abs(audio) > 0.7
     bent = 0.7 + (PEAK_LIMIT - 0.7) * np.tanh((np.abs(audio[loud]) - 0.7) / (PEAK_LIMIT - 0.7))
     audio[loud] = np.sign(audio[loud]) * bent

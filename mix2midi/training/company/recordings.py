@@ -1,7 +1,8 @@
 """Real recordings: passages of freely licensed music in which nothing percussive is heard.
 
 The test is a first sieve, meant to drop too much rather than too little: it counts broadband attacks, frames in which
-most of the spectrum rises at once. `sieve.filter_pool` is the second, with our own network.
+most of the spectrum rises at once. `filter_pool` in `transcription/training/company_sieve.py` is the second, with our
+own network.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ _MAX_ATTACKS_PER_S = 0.34
 _REACH_S = 6.0
 _MIN_PASSAGE_S = 12.0
 _SILENT = 1e-3
+_FADE_S = 0.5
 
 
 def broadband_attacks(audio: Audio) -> NDArray[np.float32]:
@@ -66,9 +68,9 @@ def broadband_attacks(audio: Audio) -> NDArray[np.float32]:
     return shares
 
 
-def attack_times(shares: NDArray[np.float32], share: float = _BROADBAND) -> NDArray[np.int64]:
-    """Frames at which the share peaks above a threshold, at most every 50 ms."""
-    over = np.flatnonzero(shares > share)
+def attack_times(shares: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Frames at which the share of the bins is that of an attack, at most every 50 ms."""
+    over = np.flatnonzero(shares > _BROADBAND)
     if len(over) == 0:
         return over
     return over[np.concatenate(([True], np.diff(over) > 5))]
@@ -130,9 +132,9 @@ def draw_stretch(source: Source, duration_s: float, rng: Rng) -> tuple[Audio, Pa
     return at_level(track[start : start + round(duration_s * RATE_HZ)], -20.0), file
 
 
-def filling(passage: Audio, n_samples: int, fade_s: float = 0.5) -> Audio:
+def filling(passage: Audio, n_samples: int) -> Audio:
     """A passage repeated with cross-fades until it is `n_samples` long."""
-    fade = min(int(fade_s * RATE_HZ), len(passage) // 4)
+    fade = min(int(_FADE_S * RATE_HZ), len(passage) // 4)
     ramp = np.linspace(0, 1, fade, dtype=np.float32)
     out = np.zeros(n_samples + len(passage), dtype=np.float32)
     position = 0

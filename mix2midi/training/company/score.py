@@ -23,6 +23,7 @@ Rng = np.random.Generator
 
 N_PITCH_CLASSES = 12
 SIXTEENTHS_PER_BEAT = 4
+_BEATS_PER_CHORD = 2
 CHORD_SHAPES: dict[str, tuple[int, ...]] = {
     "major": (0, 4, 7),
     "minor": (0, 3, 7),
@@ -236,8 +237,9 @@ def _window(notes: Sequence[Note], first: float, n_beats: int, transpose: int) -
     return sorted(moved)
 
 
-def _find_chords(notes: Sequence[Note], n_beats: int, step: int = 2) -> tuple[Chord, ...]:
+def _find_chords(notes: Sequence[Note], n_beats: int) -> tuple[Chord, ...]:
     chords: list[Chord] = []
+    step = _BEATS_PER_CHORD
     for start in range(0, n_beats, step):
         weight = _pitch_weights(notes, start, start + step)
         if not weight.any() and chords:

@@ -28,6 +28,7 @@ _HOP = 256
 _LOWEST_HZ, _HIGHEST_HZ = 75.0, 420.0
 _VOICED = 0.55
 _MAX_SYLLABLE_S = 1.2
+_FLOOR, _GAP_S = 0.02, 0.12
 
 # Short words with the consonants that drums are mistaken for, sung and rapped by espeak-ng.
 _WORD_LIST = """
@@ -71,9 +72,9 @@ def to_rate(samples: Audio, rate_hz: int) -> Audio:
     return np.asarray(soxr.resample(samples, rate_hz, RATE_HZ), dtype=np.float32)
 
 
-def trim(samples: Audio, floor: float = 0.02) -> Audio:
-    """Cut what is quieter than `floor` of the peak at both ends."""
-    loud = np.flatnonzero(np.abs(samples) > floor * np.abs(samples).max(initial=1e-9))
+def trim(samples: Audio) -> Audio:
+    """Cut what is quieter than a fiftieth of the peak at both ends."""
+    loud = np.flatnonzero(np.abs(samples) > _FLOOR * np.abs(samples).max(initial=1e-9))
     return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
 
 
@@ -154,8 +155,8 @@ def speak_words(voice: str, words: tuple[str, ...]) -> tuple[Syllable, ...]:
     return tuple(syllable for syllable in cut if syllable is not None)
 
 
-def split_at_silence(samples: Audio, gap_s: float = 0.12) -> list[Audio]:
-    """Pieces between silences of at least `gap_s`."""
+def split_at_silence(samples: Audio) -> list[Audio]:
+    """Pieces between silences of at least 0.12 s."""
     hop = RATE_HZ // 100
     n_hops = len(samples) // hop
     if n_hops == 0:
@@ -164,7 +165,7 @@ def split_at_silence(samples: Audio, gap_s: float = 0.12) -> list[Audio]:
     edges = np.flatnonzero(loud)
     if len(edges) == 0:
         return []
-    breaks = np.flatnonzero(np.diff(edges) > gap_s * 100)
+    breaks = np.flatnonzero(np.diff(edges) > _GAP_S * 100)
     firsts = np.concatenate(([edges[0]], edges[breaks + 1]))
     lasts = np.concatenate((edges[breaks], [edges[-1]]))
     return [samples[first * hop : (last + 1) * hop] for first, last in zip(firsts, lasts, strict=True)]

@@ -60,11 +60,9 @@ def draw_sorting(sorting: Sorting, path: Path) -> None:
     OutputError
         The picture cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 7), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     groups: dict[tuple[str, int, str], list[SortedSample]] = {}
     for sample in sorting.samples:

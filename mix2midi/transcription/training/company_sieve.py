@@ -23,6 +23,10 @@ from mix2midi.transcription.heat_map import HeatMap
 PASSAGES_NAME = "passages.csv"
 JUDGED_FAMILIES = ("kick", "snare", "hats")
 _MERGE_S = 0.03
+#: Kind of the clips that are looked at, and the activation, 0 to 1, from which on a hit is one.
+_JUDGED_KIND, _SURE = "recording", 0.5
+#: A window with more hits than this is marked.
+_WINDOW_S, _MAX_HITS_PER_S = 4.0, 0.75
 
 
 class PaintsHeatMaps(Protocol):
@@ -42,25 +46,23 @@ class Passage:
     hits_per_s: float
 
 
-def hits_in(heat_map: HeatMap, threshold: float) -> NDArray[np.float64]:
-    """Times in seconds of peaks of kick, snare and hats above a threshold, sorted; families count apart."""
+def hits_in(heat_map: HeatMap) -> NDArray[np.float64]:
+    """Times in seconds of the hits of kick, snare and hats that the network hears, sorted; families count apart."""
     times = []
     for family in JUDGED_FAMILIES:
         curve = heat_map.family_onset[heat_map.families.index(family)]
-        peaks, _ = find_peaks(curve, height=threshold, distance=max(1, round(_MERGE_S * heat_map.fps)))
+        peaks, _ = find_peaks(curve, height=_SURE, distance=max(1, round(_MERGE_S * heat_map.fps)))
         times.append(peaks / heat_map.fps)
     return np.sort(np.concatenate(times))
 
 
-def passages_of(
-    file: str, hits_s: NDArray[np.float64], duration_s: float, window_s: float, max_hits_per_s: float
-) -> list[Passage]:
+def passages_of(file: str, hits_s: NDArray[np.float64], duration_s: float) -> list[Passage]:
     """Windows with too many hits, neighbours joined."""
-    edges_s = np.append(np.arange(0.0, duration_s, window_s), duration_s)
+    edges_s = np.append(np.arange(0.0, duration_s, _WINDOW_S), duration_s)
     passages: list[Passage] = []
     for start_s, stop_s in zip(edges_s[:-1], edges_s[1:], strict=True):
         n_hits = int(np.sum((hits_s >= start_s) & (hits_s < stop_s)))
-        if n_hits <= max_hits_per_s * window_s:
+        if n_hits <= _MAX_HITS_PER_S * _WINDOW_S:
             continue
         if passages and passages[-1].stop_s == start_s:
             start_s = passages.pop().start_s
@@ -73,13 +75,9 @@ def filter_pool(
     pool_dir: Path,
     transcriber: PaintsHeatMaps,
     *,
-    kinds: Sequence[str] = ("recording",),
-    threshold: float = 0.5,
-    window_s: float = 4.0,
-    max_hits_per_s: float = 0.75,
     max_share: float | None = None,
 ) -> list[Passage]:
-    """Mark the passages in which the network hears kick, snare or hats often.
+    """Mark the passages of recordings in which the network hears kick, snare or hats often.
 
     Parameters
     ----------
@@ -87,12 +85,6 @@ def filter_pool(
         A pool with `index.csv`; `passages.csv` (file, start_s, stop_s, hits_per_s) is written beside it.
     transcriber : Transcriber
         Anything with its `heat_map`.
-    kinds : sequence of str
-        Kinds of clips that are looked at.
-    threshold : float
-        Activation, 0..1, that counts as a hit.
-    window_s, max_hits_per_s : float
-        A window with more hits than this is marked.
     max_share : float, optional
         Take clips out of the index of which more than this share is marked; their files stay.
 
@@ -104,11 +96,11 @@ def filter_pool(
     passages: list[Passage] = []
     dropped: set[str] = set()
     for entry in read_index(pool_dir):
-        if entry.kind not in kinds:
+        if entry.kind != _JUDGED_KIND:
             continue
         samples = from_16_bits(np.load(pool_dir / entry.file))
-        hits_s = hits_in(transcriber.heat_map(samples), threshold)
-        found = passages_of(entry.file, hits_s, entry.duration_s, window_s, max_hits_per_s)
+        hits_s = hits_in(transcriber.heat_map(samples))
+        found = passages_of(entry.file, hits_s, entry.duration_s)
         passages += found
         marked_s = sum(passage.stop_s - passage.start_s for passage in found)
         if max_share is not None and marked_s > max_share * entry.duration_s:
