@@ -58,6 +58,8 @@ PIECES: tuple[Piece, ...] = (
 )
 
 PIECES_BY_KEY = {piece.key: piece for piece in PIECES}
+#: Keys of what a drummer has as a set: toms from the highest to the lowest, and hats from shut to open.
+TOMS, HATS = (tuple(piece.key for piece in PIECES if piece.family == family) for family in ("toms", "hats"))
 _PIECES_BY_NOTE = {note: piece for piece in PIECES for note in (piece.note, *piece.aliases)}
 
 

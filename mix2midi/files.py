@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +72,11 @@ def check_target(path: Path | str) -> None:
         raise OutputError(f"{target}: is a device or pipe, not a file; name a file to write to")
     if final.exists() and not os.access(final, os.W_OK):
         raise OutputError(f"{target}: is read-only; allow writing to it or name another file")
+
+
+def sameness(name: Path | str) -> str:
+    """Alike for names that one of the systems takes for the same: capitals, and accents apart from their letters."""
+    return unicodedata.normalize("NFC", str(name)).casefold()
 
 
 def _reason(error: OSError) -> str:

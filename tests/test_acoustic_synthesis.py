@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mix2midi.training.acoustic_synthesis import COUNT, CYMBALS, HATS, TOMS, acoustic_instrument
+from mix2midi.drums import HATS, TOMS
+from mix2midi.training.acoustic_synthesis import COUNT, CYMBALS, acoustic_instrument
 from mix2midi.training.drum_kit import Tone, draw_kit
 from mix2midi.training.kits import KitLibrary, Layer
 from mix2midi.training.performances import ROW_OF_PIECE

@@ -115,7 +115,7 @@ def test_thousands_of_songs_of_one_name_are_planned_at_once(tmp_path: Path, monk
         compared += 1
         return str(path)
 
-    monkeypatch.setattr("mix2midi.pipeline.batch._sameness", sameness)
+    monkeypatch.setattr("mix2midi.pipeline.batch.sameness", sameness)
     songs = touch(tmp_path, *(f"{number}/mix.flac" for number in range(100)))
     assert inside(tmp_path / "out", songs) == sorted(f"{number}/mix.mid" for number in range(100))
     assert compared < 10 * len(songs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import traceback
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from mix2midi.audio import find_audio
 from mix2midi.errors import AudioError, Mix2MidiError, ModelError, NoteMapError, OptionError, OutputError
+from mix2midi.files import sameness
 from mix2midi.pipeline.converter import Conversion, Converter, OnStage
 from mix2midi.pipeline.midi_options import MidiOptions
 from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs, Picture, is_own
@@ -241,8 +241,8 @@ def _distinct_ends(folders: set[Path]) -> dict[Path, Path]:
     left = dict.fromkeys(folders, Path())
     for length in range(max(len(folder.parts) for folder in folders)):
         left = {folder: _end(folder, length) for folder in left if folder not in ends}
-        counts = Counter(map(_sameness, left.values()))
-        ends |= {folder: end for folder, end in left.items() if counts[_sameness(end)] == 1}
+        counts = Counter(map(sameness, left.values()))
+        ends |= {folder: end for folder, end in left.items() if counts[sameness(end)] == 1}
     return left | ends
 
 
@@ -252,12 +252,7 @@ def _end(folder: Path, length: int) -> Path:
 
 
 def _name_of(entry: _Found) -> str:
-    return _sameness(entry.inner.with_suffix(""))
-
-
-def _sameness(path: Path) -> str:
-    """Alike for paths that are one file on any of the systems: Windows and macOS do not tell `Song` from `song`."""
-    return unicodedata.normalize("NFC", str(path)).casefold()
+    return sameness(entry.inner.with_suffix(""))
 
 
 def _is_song(path: Path) -> bool:
@@ -282,7 +277,7 @@ def _distinct(songs: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
     """Where two songs would write the same file, their suffixes tell them apart."""
     by_target: dict[str, list[int]] = defaultdict(list)
     for index, target in enumerate(targets):
-        by_target[_sameness(target)].append(index)
+        by_target[sameness(target)].append(index)
     distinct = list(targets)
     for indexes in by_target.values():
         if len(indexes) > 1:
@@ -295,7 +290,7 @@ def _distinct(songs: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
 def _check_distinct(songs: Sequence[Path], targets: Sequence[Path]) -> None:
     seen: dict[str, Path] = {}
     for song, target in zip(songs, targets, strict=True):
-        other = seen.setdefault(_sameness(target), song)
+        other = seen.setdefault(sameness(target), song)
         if other is not song:
             raise OptionError(f"{other} and {song} would both become {target}; convert them into different folders")
 

@@ -337,7 +337,7 @@ def _remarks_on_time(arranged: Arranged, midi: MidiOptions) -> Iterator[str]:
     if not arranged.notes:
         return
     if midi.downbeat_s is not None:
-        bar_lines_s = arranged.beats.times_s[arranged.beats.position == 1]
+        bar_lines_s = arranged.beats.downbeats_s
         nearest_s = float(bar_lines_s[np.argmin(np.abs(bar_lines_s - midi.downbeat_s))])
         if abs(nearest_s - midi.downbeat_s) > DOWNBEAT_TOLERANCE_S:
             yield (

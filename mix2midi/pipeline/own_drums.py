@@ -151,8 +151,7 @@ def _recipe_for(weights: Weights, path: Path, steps: int | None) -> Recipe:
     """A recipe for tuning these weights, in so many steps."""
     from mix2midi.transcription.training.recipe import load_recipe
 
-    recipe = replace(load_recipe(path), network=weights.network.config.to_dict())
-    return recipe if steps is None else replace(recipe, optimiser=replace(recipe.optimiser, steps=steps))
+    return replace(load_recipe(path), network=weights.network.config.to_dict()).with_steps(steps)
 
 
 def _take_over(old: Weights, tuned: Weights, drums: OwnDrums, device: str) -> tuple[float, Weights]:

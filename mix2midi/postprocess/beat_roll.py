@@ -24,6 +24,8 @@ ROWS: dict[str, tuple[str, ...]] = {
 _ROW_OF_KEY = {key: row for row, keys in enumerate(ROWS.values()) for key in keys}
 _ROW_OF_NOTE = {note: _ROW_OF_KEY[piece.key] for piece in PIECES for note in (piece.note, *piece.aliases)}
 
+#: Frames beside that of a beat, and how likely a beat is on each: what the network is taught.
+PULSE = ((-1, 0.5), (1, 0.5), (0, 1.0))
 #: Strength of the softest hit: that something is hit matters more than how hard.
 SOFTEST = 0.3
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess.beat_roll import BEAT_FPS
+from mix2midi.postprocess.beat_roll import BEAT_FPS, PULSE
 from mix2midi.postprocess.beat_smoothing import smooth_beats
 from mix2midi.postprocess.lines import STRAIGHT
 from mix2midi.postprocess.swing import MAX_SWING, MIN_SWING, RESOLUTION, explain_by_swings
@@ -27,8 +27,6 @@ EVIDENCE_PER_HIT = 0.42
 STRETCH = 32
 #: How likely a beat is where none is heard.
 UNHEARD = 0.02
-#: Likelihood of a beat on its frame and on the two around it, as the network was taught.
-PULSE = ((-1, 0.5), (1, 0.5), (0, 1.0))
 
 
 def find_long_notes(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> NDArray[np.float64] | None:

@@ -19,8 +19,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mix2midi.drums import HATS, TOMS
 from mix2midi.training.kits import RATE_HZ, Layer
 from mix2midi.training.synthesis import SyntheticInstrument, log_uniform
+from mix2midi.units import decibels_to_gain
 
 #: Instruments of each piece; a number stands for a set of hats, of toms, or for one cymbal.
 COUNT = 48
@@ -103,8 +105,6 @@ _CHARACTERS = {
     "pedal_hat": Character((0.018, 0.08), (0.0, 1.7), (-40.0, -16.0), (-16.0, 2.0), 0.03),
 }
 CYMBALS = ("crash", "china", "splash", "ride", "bell")
-HATS = ("closed_hat", "pedal_hat", "open_hat")
-TOMS = ("high_tom", "mid_tom", "low_tom")
 
 
 @cache
@@ -175,7 +175,7 @@ def _struck(plate: Plate, rng: Generator, velocity: int) -> NDArray[np.float64]:
         noise = np.fft.irfft(spectrum * window, len(time_s))
         noise /= np.sqrt(np.mean(np.square(noise))) + 1e-12
         envelope = np.exp(-time_s / plate.decay_s[band]) * (1.0 - 0.85 * np.exp(-time_s / plate.rise_s[band]))
-        audio += 10.0 ** (band_db[band] / 20.0) * noise * envelope
+        audio += decibels_to_gain(band_db[band]) * noise * envelope
     if plate.rattle > 0.0:
         flicker = np.repeat(rng.random(len(time_s) // 256 + 1), 256)[: len(time_s)]
         audio *= 1.0 - plate.rattle * flicker
@@ -189,14 +189,14 @@ def _modes(plate: Plate, rng: Generator, time_s: NDArray[np.float64]) -> NDArray
         heard = min(len(time_s), int(6.0 * decay_s * RATE_HZ))
         at = time_s[:heard]
         tone = np.sin(2.0 * np.pi * hz * at + rng.uniform(0.0, 2.0 * np.pi)) * np.exp(-at / decay_s)
-        tones[:heard] += 10.0 ** (level_db / 20.0) * tone
+        tones[:heard] += decibels_to_gain(level_db) * tone
     return tones
 
 
 def _ping(plate: Plate, rng: Generator, time_s: NDArray[np.float64], softness: float) -> NDArray[np.float64]:
     """The stick itself: a click that is over in milliseconds."""
     click = rng.standard_normal(len(time_s)) * np.exp(-time_s / rng.uniform(0.0015, 0.006))
-    return np.asarray(10.0 ** ((plate.ping_db - 6.0 * softness) / 20.0) * 2.0 * click)
+    return np.asarray(decibels_to_gain(plate.ping_db - 6.0 * softness) * 2.0 * click)
 
 
 def _tom(shared: Generator, rng: Generator, piece: str, velocity: int) -> NDArray[np.float64]:
@@ -217,10 +217,10 @@ def _tom(shared: Generator, rng: Generator, piece: str, velocity: int) -> NDArra
         level_db = 0.0 if index == 0 else upper_db - 1.5 * index - 8.0 * (1.0 - hardness) + rng.normal(0.0, 2.0)
         fading_s = decay_s / ratio**upper_decay
         tone = np.sin(2.0 * np.pi * base_hz * ratio * bend_s) * np.exp(-time_s / fading_s)
-        audio += 10.0 ** (level_db / 20.0) * tone
+        audio += decibels_to_gain(level_db) * tone
     noise = np.fft.rfft(rng.standard_normal(len(time_s)))
     frequency_hz = np.fft.rfftfreq(len(time_s), 1.0 / RATE_HZ)
     skin = np.fft.irfft(noise / (1.0 + (frequency_hz / skin_hz) ** 2), len(time_s))
     skin *= np.exp(-time_s / rng.uniform(0.004, 0.03)) / (np.abs(skin).max() + 1e-9)
     attack = 1.0 - np.exp(-time_s / shared.uniform(0.0003, 0.003))
-    return np.asarray(attack * audio + 10.0 ** ((skin_db - 10.0 * (1.0 - hardness)) / 20.0) * 3.0 * skin)
+    return np.asarray(attack * audio + decibels_to_gain(skin_db - 10.0 * (1.0 - hardness)) * 3.0 * skin)

@@ -10,14 +10,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.signal import butter, iirpeak, sosfilt
 
-from mix2midi.drums import PIECES, PIECES_BY_KEY
+from mix2midi.drums import HATS, PIECES, PIECES_BY_KEY, TOMS
 from mix2midi.training.acoustic_synthesis import COUNT, CYMBALS, acoustic_instrument
 from mix2midi.training.kits import RATE_HZ, Instrument, KitLibrary, Layer
+from mix2midi.training.performances import ROW_OF_PIECE
 from mix2midi.training.synthesis import SyntheticInstrument, log_uniform, synthesise_kit
 from mix2midi.units import decibels_to_gain
 
-_TOMS = ("high_tom", "mid_tom", "low_tom")
-_HATS = ("closed_hat", "pedal_hat", "open_hat")
 #: Usual level of each piece beside the snare, for a hit at full velocity whose sample peaks at 1.0.
 _LEVELS_DB = {
     "kick": 0.0,
@@ -146,21 +145,20 @@ def draw_kit(
     curve = float(rng.uniform(1.1, 2.2))
     chosen: dict[str, tuple[Instrument | SyntheticInstrument, float]] = {}
     for piece in PIECES:
-        if piece.key not in (*_TOMS, *_HATS):
+        if piece.key not in (*TOMS, *HATS):
             instrument = _draw_instrument(rng, library, base, piece.key)
             if instrument is not None:
                 chosen[piece.key] = (instrument, 1.0)
-    chosen |= _draw_set(rng, library, base, _HATS, semitones_apart=0.0)
-    chosen |= _draw_set(rng, library, base, _TOMS, semitones_apart=4.0)
+    chosen |= _draw_set(rng, library, base, HATS, semitones_apart=0.0)
+    chosen |= _draw_set(rng, library, base, TOMS, semitones_apart=4.0)
     if rng.random() < synthetic_share:
         machine = synthesise_kit(rng)
         taken = 0.5 if rng.random() < _MIXED_MACHINE_SHARE else 1.0
         chosen |= {key: (instrument, 1.0) for key, instrument in machine.items() if rng.random() < taken}
     chosen |= _draw_acoustic(rng, acoustic_share)
-    rows = {piece.key: row for row, piece in enumerate(PIECES)}
     tunings = {family: float(rng.normal(0.0, spread)) for family, spread in sorted(_TUNING_SEMITONES.items())}
     return {
-        rows[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), attack_share, *part)
+        ROW_OF_PIECE[key]: _voice(rng, key, tunings, curve, library.by_piece.get(key, []), attack_share, *part)
         for key, part in chosen.items()
     }
 
@@ -226,7 +224,7 @@ def _draw_set(
 def _draw_acoustic(rng: Generator, share: float) -> dict[str, tuple[SyntheticInstrument, float]]:
     """Modelled cymbals, each on its own, and sets of hats and of toms."""
     drawn: dict[str, tuple[SyntheticInstrument, float]] = {}
-    for pieces in (*((cymbal,) for cymbal in CYMBALS), _HATS, _TOMS):
+    for pieces in (*((cymbal,) for cymbal in CYMBALS), HATS, TOMS):
         if rng.random() < share:
             number = int(rng.integers(COUNT))
             drawn |= {piece: (acoustic_instrument(piece, number), 1.0) for piece in pieces}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from mix2midi.drums import PIECES
+from mix2midi.drums import PIECES, TOMS
 from mix2midi.training.drum_kit import Voice
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.training.performances import ROW_OF_PIECE, Performance
@@ -94,7 +94,7 @@ def vary_hits(rng: Generator, hits: Hits, duration_s: float, tempo_bpm: float) -
     absent = [family for family, share in _ABSENT.items() if rng.random() < share]
     present = np.array([PIECES[r].family not in absent for r in row], dtype=bool)
     onset_s, row, velocity = onset_s[present], row[present], velocity[present]
-    toms = [ROW_OF_PIECE[key] for key in ("high_tom", "mid_tom", "low_tom")]
+    toms = [ROW_OF_PIECE[key] for key in TOMS]
     if rng.random() < 0.15:  # the same fill on other toms
         order = rng.permutation(toms)
         row = np.array([order[toms.index(r)] if r in toms else r for r in row], dtype=np.int64)

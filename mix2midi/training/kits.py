@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
+from mix2midi.units import decibels_to_gain
 
 if TYPE_CHECKING:
     from mix2midi.training.recipe import DataRecipe
@@ -219,5 +220,5 @@ def attack_sample(audio: NDArray[np.float32], lead_in_samples: int = _LEAD_IN_SA
         The hair; 0 for the attack itself.
     """
     magnitude = np.abs(audio)
-    loud = magnitude >= magnitude.max() * 10.0 ** (-ATTACK_BELOW_PEAK_DB / 20.0)
+    loud = magnitude >= magnitude.max() * float(decibels_to_gain(-ATTACK_BELOW_PEAK_DB))
     return max(0, int(loud.argmax()) - lead_in_samples)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from mix2midi.drums import TOMS
 from mix2midi.training.performances import ROW_OF_PIECE, Performance
 from mix2midi.units import tempo_to_seconds_per_beat
 
 _STEPS = 16  # sixteenths in a bar of 4/4
-_TOMS = ("high_tom", "mid_tom", "low_tom")
 _Hit = tuple[float, str, float]  # step within the bar, piece, velocity
 
 
@@ -66,7 +66,7 @@ def _fill(rng: Generator, start: int) -> list[_Hit]:
     """A run over snare and toms, mostly downwards, on eighths, sixteenths, triplets or thirty-seconds."""
     step = float(rng.choice([0.5, 2 / 3, 1.0, 1.0, 1.0, 4 / 3, 2.0]))
     steps = np.arange(start, _STEPS, step)
-    order = ["snare", *_TOMS]
+    order = ["snare", *TOMS]
     kick_below = rng.random() < 0.4
     hits: list[_Hit] = []
     for count, at in enumerate(steps):

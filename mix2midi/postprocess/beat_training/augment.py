@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mix2midi.postprocess.beat_roll import BEAT_FPS, ROWS, drum_roll
+from mix2midi.postprocess.beat_roll import BEAT_FPS, PULSE, ROWS, drum_roll
 from mix2midi.postprocess.beat_training.grooves import Groove
 
 _ROW = {name: row for row, name in enumerate(ROWS)}
@@ -74,7 +74,7 @@ def beat_targets(beats_s: NDArray[np.float64], is_downbeat: NDArray[np.bool_], f
     target = np.zeros((2, frames), dtype=np.float32)
     for channel, times_s in enumerate((beats_s, beats_s[is_downbeat])):
         centre = np.rint(times_s * BEAT_FPS).astype(np.int64)
-        for offset, value in ((-1, 0.5), (1, 0.5), (0, 1.0)):
+        for offset, value in PULSE:
             frame = centre + offset
             target[channel, frame[(frame >= 0) & (frame < frames)]] = value
     return target

@@ -122,5 +122,4 @@ def load_separator_recipe(path: Path) -> SeparatorRecipe:
     OptionError
         The file is missing, no YAML, or names a setting that does not exist.
     """
-    recipe: SeparatorRecipe = load_settings(SeparatorRecipe, path)
-    return recipe
+    return load_settings(SeparatorRecipe, path)

@@ -21,7 +21,7 @@ from mix2midi.training.company.score import (
 from mix2midi.training.company.soundfont import Player, has_fluidsynth, render_players
 from mix2midi.training.company.syllables import has_espeak
 from mix2midi.training.kits import RATE_HZ
-from mix2midi.units import seconds_to_samples
+from mix2midi.units import decibels_to_gain, seconds_to_samples
 
 SECTION_BARS = 4
 # Other players lie near -20: with this the lows of the mixes are as strong as those of rock recordings.
@@ -275,7 +275,7 @@ def mix(layers: list[Layer], score: Score, rng: Rng) -> Audio:
     total = np.zeros_like(layers[0].audio)
     for layer, sections in zip(layers, playing, strict=True):
         sounding = production.play_in_sections(layer.audio, list(sections))
-        total += sounding * np.float32(10 ** ((layer.level_db + 20.0) / 20.0))
+        total += sounding * np.float32(decibels_to_gain(layer.level_db + 20.0))
     return production.master(total, rng)
 
 

@@ -24,11 +24,11 @@ from mix2midi.training.company.recipe import Recipe, read_recipe
 from mix2midi.training.flags import longest_run
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.training.slices import to_16_bits
-from mix2midi.units import SECONDS_PER_MINUTE
+from mix2midi.units import SECONDS_PER_MINUTE, decibels_to_gain
 
 INDEX_NAME = "index.csv"
 MAX_SILENCE_S = 3.0
-_SILENT = 10 ** (-60 / 20)
+_SILENT = float(decibels_to_gain(-60.0))
 _TRIES = 4
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.audio.blocks import mix_down
-from mix2midi.drums import PIECES_BY_KEY
+from mix2midi.drums import PIECES_BY_KEY, TOMS
 from mix2midi.errors import AudioError, OptionError, OutputError
 from mix2midi.files import atomic_write
 from mix2midi.training.kit_import.names import ANY_TOM
@@ -39,7 +39,6 @@ _FADE_S = 0.02
 _COMPARED_SAMPLES = RATE_HZ
 _SAME_SAMPLE = 0.995  # correlation
 _SHOWN = 8  # of what is left out
-_TOMS = ("high_tom", "mid_tom", "low_tom")
 
 
 @dataclass(frozen=True)
@@ -282,8 +281,8 @@ def tom_notes(count: int) -> list[int]:
     """Notes of that many toms from the highest to the lowest; one alone is a mid tom, two are high and low."""
     if count == 1:
         return [PIECES_BY_KEY["mid_tom"].note]
-    places = np.linspace(0, len(_TOMS) - 1, count)
-    return [PIECES_BY_KEY[_TOMS[math.floor(place + 0.5)]].note for place in places]
+    places = np.linspace(0, len(TOMS) - 1, count)
+    return [PIECES_BY_KEY[TOMS[math.floor(place + 0.5)]].note for place in places]
 
 
 def _write_checked(path: Path, audio: NDArray[np.float32]) -> None:

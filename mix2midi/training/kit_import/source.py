@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.errors import AudioError
+from mix2midi.files import sameness
 
 #: Velocity of a drum that was recorded once: whoever does so hits it well.
 ONLY_VELOCITY = 110
@@ -89,11 +89,6 @@ def velocity_of_range(low: float, high: float) -> int:
     return int(np.clip(round((low + high) / 2.0), 1, 127))
 
 
-def _sameness(name: str) -> str:
-    """Alike for names that one of the systems takes for the same: capitals, and accents apart from their letters."""
-    return unicodedata.normalize("NFC", name).casefold()
-
-
 def find_sample(folder: Path, name: str) -> Path:
     """A file that a kit refers to, which may have been written on a system that does not tell A from a.
 
@@ -103,7 +98,7 @@ def find_sample(folder: Path, name: str) -> Path:
     for part in name.replace("\\", "/").split("/"):
         exact = path / part
         if not exact.exists() and path.is_dir():
-            alike = [entry for entry in path.iterdir() if _sameness(entry.name) == _sameness(part)]
+            alike = [entry for entry in path.iterdir() if sameness(entry.name) == sameness(part)]
             exact = alike[0] if alike else exact
         path = exact
     return path
