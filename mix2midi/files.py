@@ -14,6 +14,7 @@ from mix2midi.errors import OutputError
 
 #: Stands in every file that can hold it, so that the program knows its own.
 PROGRAM = "Made with mix2midi"
+_LONGEST_NAME = 255
 
 
 @contextmanager
@@ -36,7 +37,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     OutputError
-        The folder is missing or read-only, the target is no plain file or read-only, or the disk is full.
+        The folder is missing or read-only, the target is no plain file or read-only, its name is too long, or the disk
+        is full.
     """
     target = Path(path)
     final = Path(os.path.realpath(target))
@@ -63,15 +65,25 @@ def check_target(path: Path | str) -> None:
         Nothing can be written there.
     """
     target = Path(path)
+    if _name_length(target.name) > _LONGEST_NAME:
+        raise OutputError(f"{target}: the name is too long for a file; name another")
     final = Path(os.path.realpath(target))
-    if os.path.isdir(final):  # which, unlike Path's, bears names that are too long
+    folder = final.parent if target.is_symlink() else target.parent
+    if final.is_dir():
         raise OutputError(f"{target}: is a folder; name a file to write to")
-    if not final.parent.is_dir():
-        raise OutputError(f"{target}: there is no folder {target.parent}; make it first or write elsewhere")
+    if not folder.is_dir():
+        raise OutputError(f"{target}: there is no folder {folder}; make it first or write elsewhere")
     if final.exists() and not final.is_file():
         raise OutputError(f"{target}: is a device or pipe, not a file; name a file to write to")
     if final.exists() and not os.access(final, os.W_OK):
         raise OutputError(f"{target}: is read-only; allow writing to it or name another file")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{target}: cannot be written, the folder {folder} is read-only; write elsewhere")
+
+
+def _name_length(name: str) -> int:
+    """In what file systems count: units of UTF-16 on Windows, bytes elsewhere."""
+    return len(name.encode("utf-16-le", "surrogatepass")) // 2 if os.name == "nt" else len(os.fsencode(name))
 
 
 def sameness(name: Path | str) -> str:

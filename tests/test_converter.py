@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,18 @@ def test_output_is_checked_before_work(song: Path, converter: Converter) -> None
     (song.parent / "link.mid").symlink_to(song.parent / "nowhere" / "song.mid")
     with pytest.raises(OutputError, match=r"link\.mid: there is no folder .*nowhere"):
         converter.convert(song, Outputs(song.parent / "link.mid"))
+    assert "transcriber" not in vars(converter), "no model was loaded for it"
+
+
+def test_a_result_that_may_not_be_replaced_is_named_before_work(
+    song: Path, converter: Converter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed, may = song.with_suffix(".mid"), os.access
+    closed.write_bytes(b"of an earlier run")
+    # chmod would not stop a test that runs as root
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and may(path, mode))
+    with pytest.raises(OutputError, match=r"song\.mid: is read-only"):
+        converter.convert(song, Outputs(closed))
     assert "transcriber" not in vars(converter), "no model was loaded for it"
 
 

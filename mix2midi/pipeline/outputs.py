@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from mix2midi.errors import OptionError, OutputError
-from mix2midi.files import PROGRAM
+from mix2midi.files import PROGRAM, check_target
 from mix2midi.postprocess.tables import COLUMNS
 from mix2midi.scores import Reference
 
@@ -23,7 +22,6 @@ EXTRA_SUFFIXES = {
 #: What tells files of this program: a phrase, the header of its tables, and the name of an array in its heat maps.
 _MARKS = (PROGRAM.encode(), ",".join(COLUMNS).encode(), b"family_onset.npy")
 _SEARCHED_BYTES = 4096
-_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +109,10 @@ class Outputs:
         Raises
         ------
         OutputError
-            A folder is missing or read-only, a folder has the name of a file, or a name is too long.
+            See `mix2midi.files.check_target`.
         """
         for path in self.paths():
-            if _name_length(path.name) > _LONGEST_NAME:
-                raise OutputError(f"{path}: the name is too long for a file; name another")
-            if path.is_dir():
-                raise OutputError(f"{path}: is a folder, so no file can have this name; write elsewhere")
-            folder = Path(os.path.realpath(path)).parent if path.is_symlink() else path.parent
-            if not folder.is_dir():
-                raise OutputError(f"{path}: there is no folder {folder}; make it first, or write elsewhere")
-            if not os.access(folder, os.W_OK):
-                raise OutputError(f"{path}: the folder {folder} is read-only; write elsewhere")
+            check_target(path)
 
     def without_stem(self) -> Outputs:
         """The same without the stem, for what is not separated."""
@@ -141,11 +131,6 @@ class Outputs:
                 raise OutputError(
                     f"{path}: is there and was not made by mix2midi; write elsewhere, or give --overwrite"
                 )
-
-
-def _name_length(name: str) -> int:
-    """In what file systems count: units of UTF-16 on Windows, bytes elsewhere."""
-    return len(name.encode("utf-16-le", "surrogatepass")) // 2 if os.name == "nt" else len(os.fsencode(name))
 
 
 def is_own(path: Path) -> bool:
