@@ -31,8 +31,16 @@ def stream_blocks(
         Consecutive, of any length, at `from_rate_hz`.
     name : str
         What an error names.
+    from_rate_hz, rate_hz : int
+        Of the chunks, and of the blocks.
     mono : bool
         One channel, see `mix_down`.
+    block_s : float
+
+    Raises
+    ------
+    AudioError
+        While it is read: a sample is not finite or absurdly large, or there is none.
     """
     checked = _check_samples(chunks, name, from_rate_hz)
     if mono:

@@ -106,7 +106,13 @@ def convert_command(
 
 
 def check_for_one_song(count: int, reference: Path | None, downbeat_s: float | None) -> None:
-    """Refuse what can be true of one song only where several are given."""
+    """Refuse what can be true of one song only where several are given.
+
+    Raises
+    ------
+    typer.BadParameter
+        Several are.
+    """
     if reference is not None and count > 1:
         raise typer.BadParameter(f"{reference}: --reference is for one song, and {count} are given")
     if downbeat_s is not None and count > 1:
@@ -172,7 +178,7 @@ def parse_swing(text: str | None) -> float | str | None:
 
 
 def parse_range(text: str) -> tuple[float, float]:
-    """Start and end in seconds of ``"10-20"`` or ``"1:05-1:20"``."""
+    """Start and end in seconds of ``"10-20"`` or ``"1:05-1:20"``; `typer.BadParameter` for what is neither."""
     try:
         start, end = (_parse_time(part) for part in text.split("-"))
     except ValueError as error:

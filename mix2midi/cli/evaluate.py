@@ -16,6 +16,7 @@ from mix2midi.cli.progress import Bars, is_terminal
 from mix2midi.errors import Mix2MidiError
 
 if TYPE_CHECKING:
+    from mix2midi.pipeline import Converter
     from mix2midi.pipeline.evaluate import Evaluation
     from mix2midi.pipeline.references import Song
 
@@ -60,7 +61,6 @@ def evaluate_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Score the transcription of songs whose drum parts are known."""
-    from mix2midi import __version__
     from mix2midi.pipeline import Converter
     from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
     from mix2midi.pipeline.references import find_songs
@@ -79,17 +79,10 @@ def evaluate_command(
             model_dir=model_dir,
             on_download=bars.download,
         )
-        settings = {
-            "version": __version__,
-            "input": input_name or "audio with MIDI",
-            "separator": converter.choice.reason,
-            "device": converter.device,
-            "weights": "shipped" if weights is None else weights.name,
-        }
         evaluation = evaluate_songs(
             songs,
             lambda path: converter.convert(path, on_progress=bars.stage).transcription,
-            settings=settings,
+            settings=describe_settings(converter, input_name, weights),
             on_start=lambda song: bars.start(song.name),
         )
     if json is not None:
@@ -102,8 +95,27 @@ def evaluate_command(
         raise typer.Exit(1)
 
 
+def describe_settings(converter: Converter, input_name: str | None, weights: Path | None) -> dict[str, str]:
+    """What is needed to make the same scores again, in words."""
+    from mix2midi import __version__
+
+    return {
+        "version": __version__,
+        "input": input_name or "audio with MIDI",
+        "separator": converter.choice.reason,
+        "device": converter.device,
+        "weights": "shipped" if weights is None else weights.name,
+    }
+
+
 def check_scores_file(path: Path | None, songs: Sequence[Song], *, overwrite: bool) -> None:
-    """Find out before the work that the scores can be written, and replace nothing of the user's."""
+    """Find out before the work that the scores can be written, and replace nothing of the user's.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written there, or would replace a song, a reference or what mix2midi did not make.
+    """
     from mix2midi.errors import OutputError
     from mix2midi.pipeline import Outputs
 

@@ -1,4 +1,4 @@
-"""`mix2midi train` and what belongs to it: company for the drums, songs to be judged by, thresholds."""
+"""`mix2midi train` and what belongs to it: songs to be judged by, thresholds."""
 
 from __future__ import annotations
 
@@ -114,8 +114,16 @@ def tune_command(
     songs = songs_to_tune_on(folders, inputs or [])
     warn_of_own(songs)
     warn_of_strange_notes(songs)
-    chosen = (inputs or [], families or FAMILIES, views or VIEWS)
-    pickings = tune(weights, folders, output, *chosen, where, separator)
+    pickings = tune(
+        weights,
+        folders,
+        output,
+        inputs or [],
+        families=families or FAMILIES,
+        views=views or VIEWS,
+        device=where,
+        separator=separator,
+    )
     for view, picking in pickings.items():
         typer.echo(view)
         for curve, threshold in picking.thresholds.items():

@@ -36,7 +36,7 @@ class TimeSignature:
 
     @classmethod
     def parse(cls, text: str) -> TimeSignature:
-        """Read ``"6/8"``."""
+        """Read ``"6/8"``. Raises `OptionError` for what is no time signature."""
         numerator, _, denominator = str(text).strip().partition("/")
         if not (numerator.isdecimal() and denominator.isdecimal()):
             raise OptionError(f"time signature {text!r} is not known; give one like 4/4, 3/4 or 6/8")

@@ -132,6 +132,8 @@ def load_published_open_unmix(name: str, path: Path, device: str) -> NetworkSepa
         ``"umxhq"`` or ``"umxl"``.
     path : Path
         Its published weights.
+    device : str
+        A device that torch knows.
 
     Raises
     ------
@@ -157,6 +159,7 @@ def load_open_unmix_folder(
         With ``separator.json`` (sample_rate, nfft, nhop, nb_channels; niter where it is not 1), ``drums.json`` (args of
         the training) and ``drums*.safetensors`` or ``drums*.pth``.
     device : str
+        A device that torch knows.
     name : str, optional
         What the separator is called; by default the folder's name.
     deviation : float, optional

@@ -65,7 +65,7 @@ class Instrument:
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Samples, read when first used and kept."""
+        """Samples, read when first used and kept. Raises `AudioError` for one that cannot be read."""
         return tuple(
             Layer(velocity, _read_one_shot(file)) for file, velocity in zip(self.files, self.velocities, strict=True)
         )
@@ -130,7 +130,7 @@ def kits_to_learn_from(data_folder: Path, data: DataRecipe) -> KitLibrary:
 
 
 def kits_to_judge_by(data_folder: Path, data: DataRecipe) -> KitLibrary:
-    """The kits that a recipe leaves out, or all but the unused where it leaves none out."""
+    """The kits that a recipe leaves out, or all but the unused where it leaves none out; errors as the above has."""
     _check_known(data_folder, data)
     return KitLibrary(data_folder / data.kits, data.unused_kits, only=data.left_out_kits or None)
 

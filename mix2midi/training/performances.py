@@ -59,6 +59,8 @@ def load_grooves(archive: Path, split: str, min_duration_s: float = 6.0) -> list
         The dataset as a zip, with `groove/info.csv` in it.
     split : str
         ``"train"`` or ``"validation"``.
+    min_duration_s : float
+        What is shorter is left out.
 
     Raises
     ------

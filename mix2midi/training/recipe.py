@@ -102,12 +102,20 @@ class LearningRecipe:
 
     Attributes
     ----------
+    batch_size : int
+        Examples of one step.
     steps : int
         Steps of the optimiser in all.
+    learning_rate : float
+        Its highest; each weight's step is about as large.
     warmup_steps : int
         Steps over which the learning rate rises.
     decay_share : float
-        Last share of the steps, over which the learning rate falls to nothing.
+        Last share of the steps, over which the learning rate falls to a hundredth.
+    weight_decay : float
+        Apart from the gradient (AdamW), as a share of the weight per unit of the learning rate.
+    clip_norm : float
+        Longest gradient; a longer one is shortened to it.
     average_decay : float
         What the running average of the weights keeps of itself at each step.
     precision : str

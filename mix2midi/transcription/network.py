@@ -235,6 +235,20 @@ class DrumNetwork(nn.Module):
         """Fast and slow bands of audio that carries `context_samples` more on either side.
 
         The slow window sits in the middle of the `slow_stride` fast ones that it belongs to.
+
+        Parameters
+        ----------
+        audio : Tensor [shape=(batch, samples)]
+
+        Returns
+        -------
+        fast : Tensor [shape=(batch, fast bands, frames)]
+        slow : Tensor [shape=(batch, slow bands, frames / slow_stride)]
+
+        Raises
+        ------
+        ValueError
+            The frames are no multiple of `slow_stride`; who cuts the audio sees to that.
         """
         config = self.config
         frames = (audio.shape[-1] - 2 * config.context_samples) // config.hop_length

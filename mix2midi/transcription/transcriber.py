@@ -85,6 +85,11 @@ class Transcriber:
         ----------
         audio : ndarray [shape=(samples,) or (channels, samples), float32]
             At `rate_hz`.
+
+        Raises
+        ------
+        AudioError, DeviceError
+            The array is empty or holds what is no sound; otherwise as `heat_map_of`.
         """
         return self.heat_map_of(AudioArray(audio, self.rate_hz))
 

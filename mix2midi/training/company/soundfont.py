@@ -117,8 +117,12 @@ def render_players(
 
     Parameters
     ----------
+    score : Score
+        Turns beats into seconds.
     players : sequence of Player
         At most 9; programs of drums are refused.
+    soundfont : Path
+    rng : numpy Generator
     jitter_s : float
         Standard deviation of the players' timing.
 

@@ -176,8 +176,10 @@ def sing_syllable(syllable: Syllable, pitch: NDArray[np.float64], hop: int = 64)
 
     Parameters
     ----------
+    syllable : Syllable
     pitch : float64 [hops]
         MIDI pitch of the vowel every `hop` samples; its length sets the vowel's.
+    hop : int
 
     Returns
     -------

@@ -84,6 +84,8 @@ class OptimiserRecipe(LearningRecipe):
         Standard deviation of the bump that a hit leaves in the target.
     positive_weight : float
         Weight of "there is a hit" against "there is none".
+    velocity_weight : float
+        What the loss of the velocities counts for beside that of the onsets.
     freeze_norms : bool
         Keep the statistics of the batch normalisation: few sounds must not stand for all.
     initial_share : float

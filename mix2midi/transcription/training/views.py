@@ -33,6 +33,7 @@ def mix(rng: Generator, drums: Audio, company: Audio, mean_db: float, spread_db:
 
     Parameters
     ----------
+    rng : numpy Generator
     drums, company : ndarray [shape=(samples,), float32]
     mean_db, spread_db : float
         Normal distribution of the level of the company beside the drums.
