@@ -25,8 +25,6 @@ SHORTEST_S = 0.01
 FAINT_ACTIVATION = 0.2
 #: Half-width of the window in which an estimated and a true hit are the same, the field's usual one.
 MATCH_WINDOW_S = WINDOWS_S[0]
-#: Width of the bumps of a target heat map, in frames, as the recipes train them.
-TARGET_WIDTH_FRAMES = 1.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +145,7 @@ def target_onset(heat_map: HeatMap, span: Span, notes: Iterable[DrumNote]) -> ND
     -------
     ndarray [shape=(pieces, frames), float32]
     """
+    from mix2midi.transcription.training.recipe import OptimiserRecipe
     from mix2midi.transcription.training.targets import paint_targets
 
     start, end = frame_range(heat_map, span)
@@ -161,7 +160,7 @@ def target_onset(heat_map: HeatMap, span: Span, notes: Iterable[DrumNote]) -> ND
         if span.holds(note.onset_s) and (piece := piece_of_note(note.note)) is not None
     ]
     batch = np.array(hits, dtype=np.float32).reshape(1, -1, 3)
-    onset = paint_targets(batch, end - start, TARGET_WIDTH_FRAMES)[0][0].numpy()
+    onset = paint_targets(batch, end - start, OptimiserRecipe.target_width_frames)[0][0].numpy()
     rows = [PIECES.index(PIECES_BY_KEY[key]) for key in heat_map.pieces]
     selected: NDArray[np.float32] = onset[rows]
     return selected

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError
@@ -14,6 +15,7 @@ from mix2midi.files import atomic_write
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.transcription.peaks import VIEWS
 from mix2midi.transcription.training.recipe import Recipe, load_recipe
+from mix2midi.units import MAX_VELOCITY, unit_to_velocity
 
 if TYPE_CHECKING:
     from mix2midi.transcription.training.slices import SliceRenderer
@@ -107,6 +109,6 @@ def _write_song(renderer: SliceRenderer, number: int, folder: Path) -> Path:
     return path
 
 
-def _note(hit: np.ndarray, frame_s: float) -> DrumNote:
-    velocity = int(np.clip(round(float(hit[2])), 1, 127))
+def _note(hit: NDArray[np.float32], frame_s: float) -> DrumNote:
+    velocity = int(unit_to_velocity(float(hit[2]) / MAX_VELOCITY))
     return DrumNote(float(hit[0]) * frame_s, PIECES[int(hit[1])].note, velocity)

@@ -90,7 +90,7 @@ class OpenUnmix:
     """
 
     def __init__(
-        self, network: Any, spectrogram: Spectrogram, device: str, name: str, deviation: float | None = None
+        self, network: Network, spectrogram: Spectrogram, device: str, name: str, deviation: float | None = None
     ) -> None:
         from openunmix.model import Separator
 
@@ -199,7 +199,7 @@ def read_open_unmix_folder(folder: Path) -> tuple[Network, Spectrogram]:
 
 
 def _separator(
-    name: str, network: Any, spectrogram: Spectrogram, device: str, deviation: float | None = None
+    name: str, network: Network, spectrogram: Spectrogram, device: str, deviation: float | None = None
 ) -> NetworkSeparator:
     with memory_guard(device, f"loading {name}"):
         return NetworkSeparator(name, OpenUnmix(network.eval(), spectrogram, device, name, deviation))
@@ -262,7 +262,7 @@ def _read_state(path: Path, way_out: str) -> Mapping[str, Tensor]:
     return state
 
 
-def _fill(network: Any, state: Mapping[str, Tensor], path: Path, way_out: str) -> None:
+def _fill(network: Network, state: Mapping[str, Tensor], path: Path, way_out: str) -> None:
     """Load weights by strict names; the published files carry windows of transforms beside them, which are left out."""
     wanted = network.state_dict().keys()
     try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mix2midi.errors import OptionError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 #: Far from the seeds that people choose.
 _SEED_STEP = 1_000_003
@@ -181,7 +184,7 @@ class RunRecipe:
 
 
 RecipeType = TypeVar("RecipeType", bound=RunRecipe)
-Settings = TypeVar("Settings")
+Settings = TypeVar("Settings", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -280,7 +283,7 @@ def load_settings(kind: type[Settings], path: Path) -> Settings:
 
 def build_settings(kind: type[Settings], values: Mapping[str, Any], where: str) -> Settings:
     """The same of a table that has been read; errors begin with `where`."""
-    known: dict[str, Any] = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    known: dict[str, Any] = {item.name: item for item in fields(kind)}
     unknown = sorted(set(values) - set(known), key=str)  # YAML has names that are no text
     if unknown:
         raise OptionError(f"{where}: unknown setting {unknown[0]!r}; known are {', '.join(known)}")

@@ -12,6 +12,9 @@ from mix2midi.errors import OptionError
 from mix2midi.separation.training.recipe import SeparatorRecipe, load_separator_recipe
 
 if TYPE_CHECKING:
+    from openunmix.model import OpenUnmix
+    from torch import Tensor
+
     from mix2midi.separation.training.drums import DrumRenderer
     from mix2midi.separation.training.trainer import Trainer
     from mix2midi.training.company_pool import CompanyPool
@@ -105,7 +108,9 @@ def _renderer(recipe: SeparatorRecipe, data_folder: Path, validates: bool) -> Dr
     return DrumRenderer(recipe.slices, library, grooves, _VALIDATION_SEED if validates else recipe.seed)
 
 
-def _validator(trainer: Trainer, held_out: CompanyPool, renderer: DrumRenderer) -> Callable[[Any], dict[str, float]]:
+def _validator(
+    trainer: Trainer, held_out: CompanyPool, renderer: DrumRenderer
+) -> Callable[[OpenUnmix], dict[str, float]]:
     """SDR on a fixed set of mixes of left-out kits and held-out company, rendered when it is first asked for."""
     import torch
 
@@ -113,14 +118,14 @@ def _validator(trainer: Trainer, held_out: CompanyPool, renderer: DrumRenderer) 
     from mix2midi.training.slices import from_16_bits
 
     mixer = Mixer(trainer.recipe.mixes, trainer.recipe.network, held_out)
-    stored: list[Any] = []
+    stored: list[tuple[Tensor, Tensor]] = []
 
     def render() -> None:
         rng = np.random.default_rng(_VALIDATION_SEED)
         for number in range(_VALIDATION_MIXES):
             stored.append(mixer.spectra(rng, from_16_bits(renderer.render(number)[0])[None]))
 
-    def validate(network: Any) -> dict[str, float]:
+    def validate(network: OpenUnmix) -> dict[str, float]:
         if not stored:
             render()
         sdr_db, gain_db = [], []
