@@ -13,6 +13,7 @@ from mix2midi.transcription import HeatMap, Transcriber, pick_notes
 from mix2midi.transcription.level import REFERENCE_DB, reference_gain, window_levels_db
 from mix2midi.transcription.network import DrumNetwork, NetworkConfig
 from mix2midi.transcription.weights import Weights
+from tests.golden import make_transcription
 from tests.networks import TINY, tiny_network
 
 RATE_HZ = TINY.rate_hz
@@ -62,6 +63,15 @@ def test_pieces_are_what_the_network_makes_of_the_whole() -> None:
     heat_map = paint(audio, 0.3, 0.5)
     np.testing.assert_allclose(heat_map.onset[:, :300], torch.sigmoid(logits)[0, : len(TINY.pieces), inside], atol=STEP)
     np.testing.assert_allclose(heat_map.velocity[:, :300], velocity[0, :, inside], atol=STEP)
+
+
+def test_golden_heat_map() -> None:
+    """Nothing that turns on the way from samples to activations escapes notice, network, refinement and all."""
+    made, golden = make_transcription.heat_map(), np.load(make_transcription.FILE)
+    for name in ("onset", "velocity", "family_onset"):
+        np.testing.assert_allclose(getattr(made, name), golden[name], atol=0.01, err_msg=name)
+    times_s = [note.onset_s for note in pick_notes(made) if note.name in ("kick", "snare")]
+    np.testing.assert_allclose(times_s, make_transcription.BEATS_S, atol=0.005)
 
 
 def test_notes_do_not_depend_on_chunks_or_threads() -> None:
