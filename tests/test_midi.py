@@ -6,12 +6,10 @@ import os
 import runpy
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import mido
 import pretty_midi
 import pytest
-import symusic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +17,7 @@ from mix2midi.drums import PIECES
 from mix2midi.errors import OptionError, OutputError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.postprocess import MidiLayout, load_note_map, read_midi_notes, write_midi
+from tests.readers import read_symusic
 
 GOLDEN = Path(__file__).parent / "golden"
 song = runpy.run_path(str(GOLDEN / "make_midi.py"))["song"]
@@ -51,10 +50,6 @@ def onsets_by_note(onsets: list[tuple[float, int]]) -> dict[int, list[float]]:
 def pretty_midi_onsets(path: Path) -> list[tuple[float, int]]:
     midi = pretty_midi.PrettyMIDI(str(path))
     return [(note.start, note.pitch) for drums in midi.instruments for note in drums.notes]
-
-
-def read_symusic(path: Path, unit: str = "tick") -> Any:
-    return symusic.Score(str(path), ttype=unit)
 
 
 def symusic_onsets(path: Path) -> list[tuple[float, int]]:
@@ -235,7 +230,9 @@ def test_a_missing_midi_file_is_named(tmp_path):
 
 
 def test_real_drum_parts_survive_a_round_trip(tmp_path, shared_dir):
-    for source in sorted(shared_dir.glob("data/mdb-dev/*/plusplus.mid")):
+    sources = sorted(shared_dir.glob("data/mdb-dev/*/plusplus.mid"))
+    assert len(sources) == 6
+    for source in sources:
         notes = [DrumNote(*note) for note in read_midi_notes(source)]
         write_midi(transcription_of(notes, 133.7), tmp_path / "copy.mid")
         assert_same_onsets(pretty_midi_onsets(tmp_path / "copy.mid"), notes, 0.0003)

@@ -277,6 +277,7 @@ def test_what_is_judged_by_is_never_learnt() -> None:
 def test_slices_of_recordings_hold_their_hits(recipe_file: Path) -> None:
     recipe = tiny_recipe(recipe_file)
     source = RecordedSlices([recording()], TINY, recipe.slices.frames, seed=1)
+    judged = 0
     for number in range(20):
         audio, hits = source.render(number)
         assert audio.shape == (recipe.slices.frames * TINY.hop_length + 2 * TINY.context_samples,)
@@ -285,7 +286,9 @@ def test_slices_of_recordings_hold_their_hits(recipe_file: Path) -> None:
             if 20 < start < len(audio) - 400:
                 before, after = np.abs(audio[start - 20 : start - 2]).max(), np.abs(audio[start : start + 400]).max()
                 assert after > 5 * before and velocity == 100
+                judged += 1
         np.testing.assert_array_equal(audio, source.render(number)[0])
+    assert judged > 10
 
 
 def test_recordings_with_midi_are_learnt(tiny_weights: Path, recipe_file: Path, tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ def test_hardly_any_hits_leave_the_beats_as_they_are(hits: int) -> None:
     np.testing.assert_array_equal(kept, position)
 
 
+def test_the_beats_that_are_heard_count_and_not_the_strokes_on_them() -> None:
+    """Seven flams, which are fourteen onsets on seven beats, say as little about a pause as seven hits."""
+    times_s, position = 0.5 * np.arange(40, dtype=np.float64), np.arange(40) % 4 + 1
+    flams = [DrumNote(5.0 + 0.5 * beat + late_s, SNARE, 90) for beat in range(7) for late_s in (-0.02, 0.02)]
+    kept_s, _ = keep_time_in_pauses(times_s, position, flams)
+    np.testing.assert_array_equal(kept_s, times_s)
+
+
 parts = st.lists(st.tuples(st.integers(9, 40), st.integers(1, 30)), min_size=1, max_size=3)  # played, silent
 
 

@@ -143,8 +143,10 @@ def test_any_title_can_be_drawn(title: str, tmp_path: Path) -> None:
 def test_any_length_can_be_drawn(duration_s: float, tmp_path: Path) -> None:
     song = AudioArray(np.zeros(round(duration_s * RATE_HZ), dtype=np.float32), RATE_HZ)
     transcription = Transcription([], duration_s)
-    for reference in (None, Reference([]), Reference(at(0.0, duration_s / 2))):
-        draw_transcription(tmp_path / "p.png", song, blank(duration_s), transcription, reference=reference)
+    for number, reference in enumerate((None, Reference([]), Reference(at(0.0, duration_s / 2)))):
+        target = tmp_path / f"{number}.png"
+        draw_transcription(target, song, blank(duration_s), transcription, reference=reference)
+        assert target.read_bytes().startswith(b"\x89PNG")
 
 
 def test_comparison_changes_the_picture(tmp_path: Path) -> None:
