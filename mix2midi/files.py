@@ -68,10 +68,11 @@ def check_target(path: Path | str) -> None:
     if _name_length(target.name) > _LONGEST_NAME:
         raise OutputError(f"{target}: the name is too long for a file; name another")
     final = Path(os.path.realpath(target))
-    folder = final.parent if target.is_symlink() else target.parent
-    if final.is_dir():
+    # The functions of os.path, unlike Path's, bear folders whose names are too long.
+    folder = final.parent if os.path.islink(target) else target.parent
+    if os.path.isdir(final):
         raise OutputError(f"{target}: is a folder; name a file to write to")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise OutputError(f"{target}: there is no folder {folder}; make it first or write elsewhere")
     if final.exists() and not final.is_file():
         raise OutputError(f"{target}: is a device or pipe, not a file; name a file to write to")

@@ -60,6 +60,11 @@ def test_a_missing_folder(tmp_path):
         pass
 
 
+def test_a_folder_whose_name_is_too_long_for_one(tmp_path):
+    with pytest.raises(OutputError, match="there is no folder"), atomic_write(tmp_path / ("y" * 300) / "song.mid"):
+        pass
+
+
 def test_a_folder_in_the_place_of_the_file(tmp_path):
     (tmp_path / "song.mid").mkdir()
     with pytest.raises(OutputError, match=r"song\.mid: is a folder"), atomic_write(tmp_path / "song.mid"):
