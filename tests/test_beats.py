@@ -32,7 +32,7 @@ def f_measure(reference_s: np.ndarray, found_s: np.ndarray) -> float:
     return float(measure(reference_s, found_s))
 
 
-@pytest.mark.parametrize("tempo_bpm", [76, 93.3, 120, 141, 168])
+@pytest.mark.parametrize("tempo_bpm", [76, 93.3, 120, 141, 168, 190, 205])
 @pytest.mark.parametrize("first_s", [0.0, 1.37])
 def test_a_plain_rock_beat_has_its_tempo_and_its_bars(tempo_bpm, first_s):
     notes = rock(tempo_bpm, first_s=first_s)

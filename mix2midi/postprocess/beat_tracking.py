@@ -24,6 +24,7 @@ from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
 from mix2midi.postprocess.beat_smoothing import smooth_beats
 from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature
 from mix2midi.postprocess.click import follow_click
+from mix2midi.postprocess.compound_meter import EIGHTHS, hear_six_eighths
 from mix2midi.postprocess.metrical_level import (
     Heard,
     beat_likelihoods,
@@ -138,11 +139,26 @@ def track_beats(
         times_s, position = _decode_level(observations, known, notes)
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
+    if options.signature is None:
+        times_s, position = _in_six_eighths(times_s, position, options, notes)
     times_s, position = keep_time_in_pauses(times_s, position, notes, options.downbeat_s)
     times_s = smooth_beats(times_s, notes)
     times_s, position = follow_click(times_s, position, notes, options.downbeat_s)
     signature = options.signature or _signature_of(position)
     return _cover(Beats(times_s, position, signature), duration_s)
+
+
+def _in_six_eighths(
+    times_s: NDArray[np.float64], position: NDArray[np.int64], options: BeatOptions, notes: Sequence[DrumNote]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Eighths of 6/8 where other beats were taken from them, and the beats as they are elsewhere."""
+    # One eighth for each beat would halve a tempo that is given.
+    eighths_s, first = hear_six_eighths(times_s, notes, (1, 2) if options.tempo_bpm is None else (2,))
+    if first is None:
+        return times_s, position
+    if options.downbeat_s is not None:
+        first = int(np.argmin(np.abs(eighths_s - options.downbeat_s)))
+    return eighths_s, (np.arange(len(eighths_s)) - first) % EIGHTHS + 1
 
 
 def beat_activations(
