@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -147,6 +147,42 @@ def test_training_learns_and_a_killed_run_goes_on_as_if_it_had_not_been(data: Pa
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
     pictures = sorted((tmp_path / "whole" / "pictures").iterdir())
     assert [picture.name for picture in pictures] == ["0000004.png", "0000008.png"]
+
+
+def test_a_run_killed_while_it_validates_misses_no_line_of_its_log(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("mix2midi.transcription.training.pictures.draw_heat_maps", kill)
+        train(data / "recipe.yaml", data, tmp_path / "run", steps=4)
+    train(data / "recipe.yaml", data, tmp_path / "run", steps=4)
+    with (tmp_path / "run" / "log.csv").open() as file:
+        assert [line["step"] for line in csv.DictReader(file) if line["validation_loss"]] == ["4"]
+
+
+def test_a_run_without_slices_that_was_killed_while_it_validates_misses_no_line_either(tmp_path: Path) -> None:
+    recipe = Recipe(network=TINY.to_dict(), optimiser=OptimiserRecipe(steps=2))
+
+    def run(validate: Callable[[], float]) -> None:
+        trainer = Trainer(recipe, tmp_path)
+        trainer.resume()
+
+        def learn() -> float:
+            trainer.step += 1
+            return 0.5
+
+        trainer.learn_to_end(learn, validate, lambda line: None)
+
+    def kill() -> float:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(kill)
+    run(lambda: 0.25)
+    assert (tmp_path / "log.csv").read_text().splitlines()[1:] == ["2,0.5,3e-05,0.25"]
 
 
 def test_a_run_of_another_recipe_is_not_taken_up(data: Path, tmp_path: Path) -> None:

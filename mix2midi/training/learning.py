@@ -121,9 +121,8 @@ class Learner(ABC, Generic[Network]):
         while self.step < recipe.optimiser.steps:
             losses.append(learn())
             is_last = self.step == recipe.optimiser.steps
-            if self.step % recipe.checkpoint_every == 0 or is_last:
-                self.save()
             validates = self.step % recipe.validate_every == 0 or is_last
+            line: dict[str, Any] = {}
             if self.step % _LOG_EVERY == 0 or validates:
                 line = {
                     "step": self.step,
@@ -133,6 +132,9 @@ class Learner(ABC, Generic[Network]):
                 }
                 losses.clear()
                 append_log(self.folder / "log.csv", line)
+            if self.step % recipe.checkpoint_every == 0 or is_last:
+                self.save()  # after the log: what a checkpoint holds is not logged again
+            if line:
                 report(line)
 
     def save(self) -> None:

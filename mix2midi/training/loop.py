@@ -75,9 +75,8 @@ def _learn(
         if not learner.team.is_first:
             continue
         is_last = learner.step == recipe.optimiser.steps
-        if learner.step % recipe.checkpoint_every == 0 or is_last:
-            learner.save()
         validates = learner.step % recipe.validate_every == 0 or is_last
+        line: dict[str, Any] = {}
         if learner.step % _LOG_EVERY == 0 or validates:
             figures = validate(learner.average) if validates else dict.fromkeys(learner.figures, "")
             line = {
@@ -90,4 +89,7 @@ def _learn(
             }
             losses.clear()
             append_log(learner.folder / "log.csv", line)
+        if learner.step % recipe.checkpoint_every == 0 or is_last:
+            learner.save()  # after the log: what a checkpoint holds is not logged again
+        if line:
             report(line)
