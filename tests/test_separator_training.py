@@ -214,6 +214,8 @@ def test_the_separator_that_a_run_started_from_counts_for_its_share(data: Path, 
     for name in ("fc1.weight", "lstm.weight_ih_l0", "bn1.running_mean"):
         expected = 0.25 * initial[name].float() + 0.75 * after[name].float()
         torch.testing.assert_close(mean[name].float(), expected, atol=2e-3, rtol=2e-3)
+    with pytest.raises(OptionError, match="blended: holds a run with another --from"):
+        train_separator(blended, data, tmp_path / "blended", initial_weights=folders[2])
 
 
 def test_a_separator_does_not_start_from_another_network(data: Path, tmp_path: Path) -> None:

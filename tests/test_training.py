@@ -317,3 +317,8 @@ def test_a_result_keeps_a_share_of_what_it_started_from(data: Path, tmp_path: Pa
     old, new, both = (load_file(path)["onset.bias"] for path in (first, plain, blended))
     assert not np.array_equal(old, new)
     np.testing.assert_allclose(both, 0.25 * old + 0.75 * new, rtol=1e-5)
+    for others in (plain, None, tmp_path / "missing.safetensors"):  # `both` would be of these, or of the new run alone
+        with pytest.raises(OptionError, match="blended: holds a run with another --from; name another folder"):
+            train(tmp_path / "blended.yaml", data, tmp_path / "blended", steps=4, initial_weights=others)
+    again = train(tmp_path / "blended.yaml", data, tmp_path / "blended", steps=4, initial_weights=first)
+    np.testing.assert_array_equal(load_file(again)["onset.bias"], both)

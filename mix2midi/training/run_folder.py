@@ -15,7 +15,7 @@ from mix2midi.training.recipe import RunRecipe
 _FREE = ("optimiser", "workers", "validate_every", "checkpoint_every", "count", "validation_count")
 
 
-def claim_run_folder(folder: Path, recipe: RunRecipe, heard_by: Path | None = None) -> None:
+def claim_run_folder(folder: Path, recipe: RunRecipe, weights: Path | None = None) -> None:
     """Make the folder of a run, or make sure that it is of the same recipe: what lies rendered there is used again.
 
     Parameters
@@ -23,8 +23,8 @@ def claim_run_folder(folder: Path, recipe: RunRecipe, heard_by: Path | None = No
     folder : Path
     recipe : RunRecipe
         Its optimiser, its workers and how often it validates may differ from those that the run began with.
-    heard_by : Path, optional
-        Weights that what lies there depends on.
+    weights : Path, optional
+        File, or folder of open-unmix, that the run starts from: what lies there depends on it as well.
 
     Raises
     ------
@@ -33,8 +33,8 @@ def claim_run_folder(folder: Path, recipe: RunRecipe, heard_by: Path | None = No
     """
     folder.mkdir(parents=True, exist_ok=True)
     mine = _fixed(recipe.to_dict())
-    if heard_by is not None:
-        mine["heard_by"] = hashlib.sha256(heard_by.read_bytes()).hexdigest()
+    if weights is not None:
+        mine["--from"] = _digest(weights)
     path = folder / "recipe.json"
     if not path.is_file():
         with atomic_write(path) as partial:
@@ -47,9 +47,18 @@ def claim_run_folder(folder: Path, recipe: RunRecipe, heard_by: Path | None = No
     differing = _first_difference(stored, mine)
     if differing and not any(file.is_file() for file in folder.rglob("*") if file != path):
         path.unlink()  # nothing was made by that recipe, perhaps because something was wrong with it
-        claim_run_folder(folder, recipe, heard_by)
+        claim_run_folder(folder, recipe, weights)
     elif differing:
         raise OptionError(f"{folder}: holds a run with another {differing}; name another folder or remove this one")
+
+
+def _digest(weights: Path) -> str:
+    """Of a file, or of the files in a folder; what is missing is named where it is read."""
+    digest = hashlib.sha256()
+    for file in sorted(weights.iterdir()) if weights.is_dir() else [weights]:
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
 
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
