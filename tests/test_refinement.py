@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -339,6 +340,16 @@ def test_training_learns_and_is_taken_up_again(data: Path, tmp_path: Path, tiny_
     assert have_same_parameters(one, other), "the same songs and the same seed, the same network"
     untrained = RefinementNetwork(one.config)
     assert not torch.equal(untrained.repetition, one.repetition)
+
+    # In mixed precision: nearly the same curve, by another arithmetic.
+    shutil.copytree(tmp_path / "run", tmp_path / "mixed", ignore=shutil.ignore_patterns("checkpoint.pt"))
+    settings_of["optimiser"] |= {"precision": "bfloat16"}
+    path.write_text(yaml.safe_dump(settings_of))
+    assert not have_same_parameters(one, load_weights(run(tmp_path / "mixed")).refinements[0])
+    with (tmp_path / "mixed" / "log.csv").open() as file:
+        mixed = [float(line["loss"]) for line in csv.DictReader(file)]
+    np.testing.assert_allclose(mixed, [float(line["loss"]) for line in log], rtol=0.05)
+    settings_of["optimiser"] |= {"precision": "float32"}
 
     # From that refinement on: with nothing of what is learnt then, it stays what it was.
     settings_of["optimiser"] |= {"goes_on": True, "learnt_share": 0.0, "steps": 10}

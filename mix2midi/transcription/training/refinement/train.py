@@ -145,7 +145,8 @@ class RefinementTrainer(Learner[RefinementNetwork]):
         """Cross entropy of the curves that notes are picked from, and of each row."""
         parts = (song.times_s, song.logits, song.velocity, song.loudness, song.truth)
         times_s, logits, velocity, loudness, truth = (part.to(self.device) for part in parts)
-        refined = network(times_s, logits, velocity, loudness)
+        with self.arithmetic():
+            refined = network(times_s, logits, velocity, loudness).float()
         curves = family_curves(refined).clamp(_SURE, 1.0 - _SURE)
         of_families = functional.binary_cross_entropy(curves, truth[:, len(PIECES) :])
         return 3.0 * (of_families + functional.binary_cross_entropy_with_logits(refined, truth))
