@@ -247,6 +247,13 @@ def test_a_recipe_that_cannot_be_used_is_refused(tmp_path, text, reason):
         train_from_recipe(write_recipe(tmp_path, text), tmp_path, tmp_path / "run")
 
 
+@pytest.mark.parametrize("trains", ["beats", "refinement"])
+def test_what_one_process_trains_is_not_trained_by_several_at_once(tmp_path, monkeypatch, trains):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(OptionError, match=f"{trains} is trained by one process; start it without torchrun"):
+        train_from_recipe(write_recipe(tmp_path, f"trains: {trains}"), tmp_path, tmp_path / "run")
+
+
 def test_beats_do_not_start_from_weights(tmp_path):
     with pytest.raises(OptionError, match="leave out --from"):
         train_from_recipe(

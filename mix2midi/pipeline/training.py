@@ -34,8 +34,11 @@ def train_from_recipe(
         What was trained: weights, or a separator's folder.
     """
     from mix2midi.training.recipe import read_settings
+    from mix2midi.training.team import team_size
 
     trains = read_settings(recipe).get("trains", TRANSCRIBER)
+    if trains in (REFINEMENT, BEATS) and team_size() > 1:
+        raise OptionError(f"{recipe}: {trains} is trained by one process; start it without torchrun")
     if trains == TRANSCRIBER:
         from mix2midi.transcription.training.train import train
 

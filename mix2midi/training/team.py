@@ -53,6 +53,11 @@ class Team:
                     parameter.grad /= self.size
 
 
+def team_size() -> int:
+    """How many processes `torchrun` has started, this one among them; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def join_team(device: str) -> Iterator[Team]:
     """The team that `torchrun` has started this process in, by its environment variables; else a team of one.
@@ -62,7 +67,7 @@ def join_team(device: str) -> Iterator[Team]:
     device : str
         A device that torch knows; ``"cuda"`` becomes the card of this process.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = team_size()
     if size == 1:
         yield Team(device=device)
         return
