@@ -240,6 +240,7 @@ def test_training_learns_and_a_stopped_run_ends_like_one_that_was_not(tmp_path):
         ("trains: beats\nexamples: {pattern_share: 7.0}", "pattern_share: 7.0 does not lie between 0 and 1"),
         ("trains: beats\nexamples: {duration_s: 1.0}", "duration_s: 1.0 is too short"),
         ("trains: beats\nseed: -1", "seed: -1 is negative"),
+        ("trains: beats\nnetwork: {channels: 0}", "network: channels and dilations are numbers above 0"),
     ],
 )
 def test_a_recipe_that_cannot_be_used_is_refused(tmp_path, text, reason):

@@ -183,6 +183,11 @@ def test_the_result_is_a_folder_of_open_unmix_and_the_log_has_its_curve(data: Pa
         ),
         ("company: company,", "company: nothing,", "nothing.*no such file"),
         ("company: company,", "", "needs company"),
+        ("layers: 1", "layers: 0", "network: layers: 0 is too few"),
+        ("hop_length: 128", "hop_length: 0", "network: hop_length: 0 is too few"),
+        ("hidden_size: 8", "hidden_size: 9", "network: hidden_size: 9 is odd"),
+        ("duration_s: 0.5", "duration_s: 0", "slices: duration_s: 0 is too short"),
+        ("trains:", "mixes: {equaliser_db: -4.0}\ntrains:", "mixes: equaliser_db: -4.0 is negative"),
     ],
 )
 def test_recipes_that_cannot_be_used_say_why(data: Path, tmp_path: Path, old: str, new: str, message: str) -> None:

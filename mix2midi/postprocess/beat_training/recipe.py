@@ -63,3 +63,8 @@ class BeatRecipe(RunRecipe):
     network: BeatNetworkConfig = field(default_factory=BeatNetworkConfig)
     examples: BeatExampleRecipe = field(default_factory=BeatExampleRecipe)
     optimiser: BeatOptimiserRecipe = field(default_factory=BeatOptimiserRecipe)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if min(self.network.channels, *self.network.dilations) < 1:
+            raise OptionError("network: channels and dilations are numbers above 0")

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mix2midi.training.recipe import DrumSliceRecipe, LearningRecipe, TrainingRecipe, check_shares, load_settings
+from mix2midi.errors import OptionError
+from mix2midi.training.recipe import (
+    DrumSliceRecipe,
+    LearningRecipe,
+    TrainingRecipe,
+    check_counts,
+    check_not_negative,
+    check_shares,
+    load_settings,
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,11 @@ class NetworkRecipe:
     n_fft: int = 2048
     hop_length: int = 512
     bandwidth_hz: float = 16000.0
+
+    def __post_init__(self) -> None:
+        check_counts(self, "hidden_size", "layers", "n_fft", "hop_length")
+        if self.hidden_size % 2:
+            raise OptionError(f"hidden_size: {self.hidden_size} is odd; half of it reads forwards and half backwards")
 
 
 @dataclass(frozen=True)
@@ -66,6 +80,7 @@ class MixRecipe:
         check_shares(
             self, "second_share", "speed_share", "compressor_share", "drums_alone_share", "company_alone_share"
         )
+        check_not_negative(self, "company_spread_db", "equaliser_db", "level_spread_db")
 
 
 @dataclass(frozen=True)
@@ -78,6 +93,11 @@ class SliceRecipe(DrumSliceRecipe):
     """
 
     duration_s: float = 4.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.duration_s > 0.0:
+            raise OptionError(f"duration_s: {self.duration_s} is too short; give more than 0 s")
 
 
 @dataclass(frozen=True)
@@ -120,6 +140,6 @@ def load_separator_recipe(path: Path) -> SeparatorRecipe:
     Raises
     ------
     OptionError
-        The file is missing, no YAML, or names a setting that does not exist.
+        The file is missing, no YAML, names a setting that does not exist, or has a value that cannot be one.
     """
     return load_settings(SeparatorRecipe, path)
