@@ -83,6 +83,18 @@ def test_a_pool_with_another_index_is_refused(tmp_path: Path, index: str, messag
         CompanyPool(tmp_path)
 
 
+@pytest.mark.parametrize("content", [None, b"", b"half a copy", 300])
+def test_a_clip_that_is_missing_or_cut_off_is_named(tmp_path: Path, content: bytes | int | None) -> None:
+    pool = CompanyPool(write_company(tmp_path / "company", clips=1))
+    file = pool.clips[0].file
+    whole = file.read_bytes()
+    file.unlink()
+    if content is not None:
+        file.write_bytes(whole[:content] if isinstance(content, int) else content)
+    with pytest.raises(OptionError, match=r"0\.npy: cannot be read as a clip .*; take it out of the index"):
+        pool.read(pool.clips[0], 0.0, 100)
+
+
 def test_one_clip_cannot_be_learnt_from_and_judged_by(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("file,kind,duration_s,tempo_bpm\na.npy,song,20,90\n")
     with pytest.raises(OptionError, match="one clip cannot"):

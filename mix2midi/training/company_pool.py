@@ -75,8 +75,17 @@ class CompanyPool:
         Returns
         -------
         ndarray [shape=(samples,), float32]
+
+        Raises
+        ------
+        OptionError
+            The clip is missing or damaged.
         """
-        stored = np.load(clip.file, mmap_mode="r")
+        try:
+            stored = np.load(clip.file, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            message = f"{clip.file}: cannot be read as a clip ({error}); take it out of the index"
+            raise OptionError(message) from error
         start = int(start_s * RATE_HZ) % max(1, len(stored))
         stretch = np.asarray(stored[start : start + samples])
         if len(stretch) < samples:
