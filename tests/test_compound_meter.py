@@ -29,8 +29,8 @@ def played(kick: str, snare: str, hat: str, step_s: float, bars: int = BARS) -> 
     )
 
 
-def heard(notes: list[DrumNote], **options: float) -> Beats:
-    return track_beats(notes, notes[-1].onset_s + 1.0, BeatOptions(**options))
+def heard(notes: list[DrumNote], tempo_bpm: float | None = None, downbeat_s: float | None = None) -> Beats:
+    return track_beats(notes, notes[-1].onset_s + 1.0, BeatOptions(tempo_bpm, downbeat_s=downbeat_s))
 
 
 def bar_lines(beats: Beats, notes: list[DrumNote]) -> np.ndarray:
