@@ -307,6 +307,19 @@ def test_drags_before_the_backbeats_do_not_keep_a_song_off_the_grid_that_is_aske
     np.testing.assert_allclose(sixteenths, np.rint(sixteenths), atol=1e-6)
 
 
+@pytest.mark.parametrize("apart_s", [0.035, 0.05])
+def test_drags_are_no_swing(apart_s):
+    straight = groove(0.25 * BEAT_S)
+    strokes = [note for note in straight if note.note == SNARE]
+    drags = [DrumNote(n.onset_s - early * apart_s, SNARE, 40) for n in strokes for early in (1, 2)]
+    kicks = [DrumNote(note.onset_s + 0.75 * BEAT_S, KICK, 90) for note in strokes]
+    for grid in ("1/16", "auto"):
+        quantized = quantize(sorted([*straight, *drags, *kicks]), steady(), QuantizeOptions(grid, swing="auto"))
+        assert quantized.swing.percent == 50
+        phases = {round(note.onset_s / BEAT_S % 1, 3) for note in quantized.notes if note.note == KICK}
+        assert phases == {0.0, 0.75}
+
+
 def test_straight_sixteenths_do_not_swing():
     assert quantize(groove(0.25 * BEAT_S), steady(), QuantizeOptions(swing="auto")).swing.percent == 50
     quarters = np.arange(0, 64, 0.25)

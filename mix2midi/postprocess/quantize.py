@@ -27,6 +27,8 @@ from mix2midi.postprocess.swing import MAX_SWING, MIN_SWING, estimate_swing
 
 #: A softer hit of the same drum this close to a louder one is its grace note.
 FLAM_S = 0.045
+#: Strokes of drags and ruffs are up to this far apart, and softer than the hit that they lead to by this at least.
+RUFF_S, GRACE_SHARE = 0.06, 0.75
 #: Hits of different drums this close are played together.
 TOGETHER_S = 0.025
 #: Hats and rides carry the swing; the other drums may be straighter.
@@ -237,24 +239,38 @@ def _make_plan(part: _Part, options: QuantizeOptions) -> _Plan:
 
 
 def _swings(part: _Part, options: QuantizeOptions) -> tuple[Swing, Swing]:
-    """Swing of the time keepers and of the other drums."""
+    """Swing of the time keepers and of the other drums; grace notes, which are aimed at no line, say nothing of it."""
     step = SWUNG_STEP.get(options.grid)
+    is_aimed = ~_are_graces(part)
     if not isinstance(options.swing, str):
         # Which notes swing is the grid's to say; only where it is left open is it read from the hits.
         if step is None:
-            step = (estimate_swing(part.in_bar, part.quarter_s) or STRAIGHT).step
+            step = (estimate_swing(part.in_bar[is_aimed], part.quarter_s[is_aimed]) or STRAIGHT).step
         given = Swing(options.swing, step)
         return given, given
     if options.grid != AUTO and step is None:
         return STRAIGHT, STRAIGHT
     # A grid of sixteenths serves swung eighths as well, but not the other way round.
-    heard = estimate_swing(part.in_bar, part.quarter_s, step if options.grid == "1/8" else None) or STRAIGHT
+    only_step = step if options.grid == "1/8" else None
+    heard = estimate_swing(part.in_bar[is_aimed], part.quarter_s[is_aimed], only_step) or STRAIGHT
     keepers, others = (
         estimate_swing(part.in_bar[mask], part.quarter_s[mask], heard.step)
-        for mask in (part.keeps_time, ~part.keeps_time)
+        for mask in (is_aimed & part.keeps_time, is_aimed & ~part.keeps_time)
     )
     swing = keepers or others or heard
     return swing, others or swing
+
+
+def _are_graces(part: _Part) -> NDArray[np.bool_]:
+    """Whether a hit leads to a louder one of the same drum, as in flams, drags and ruffs; hats and rides play none."""
+    is_grace = np.zeros(len(part.quarters), dtype=np.bool_)
+    for drum in np.unique(part.drum[~part.keeps_time]):
+        hits = np.flatnonzero(part.drum == drum)
+        is_near = np.diff(part.quarters[hits]) * part.quarter_s[hits[:-1]] < RUFF_S
+        group = np.concatenate([[0], np.cumsum(~is_near)])
+        last = hits[np.searchsorted(group, group, side="right") - 1]
+        is_grace[hits] = part.velocity[hits] < GRACE_SHARE * part.velocity[last]
+    return is_grace
 
 
 def _snap(part: _Part, plan: _Plan, options: QuantizeOptions) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
