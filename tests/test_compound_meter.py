@@ -108,3 +108,10 @@ def test_what_is_known_of_the_song_is_kept():
     moved = heard(notes, downbeat_s=fourth_s)
     assert str(moved.signature) == "6/8"
     assert np.abs(moved.downbeats_s - fourth_s).min() < 0.03
+
+
+@pytest.mark.parametrize("beat_bpm", [70.0, 81.0, 90.0])
+def test_a_shuffle_counts_its_swung_beats_and_no_eighths(beat_bpm):
+    beats = heard(played("x.....", "...x..", "x.xx.x", 20 / beat_bpm, bars=24))
+    assert str(beats.signature) == "4/4"
+    assert beats.tempo_bpm == pytest.approx(beat_bpm, rel=0.01)

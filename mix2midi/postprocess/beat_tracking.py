@@ -140,7 +140,7 @@ def track_beats(
     if len(times_s) < 2 or not (position == 1).any():
         return _even_beats(duration_s, options, "no beat was heard")
     if options.signature is None:
-        times_s, position = _in_six_eighths(times_s, position, options, notes)
+        times_s, position = _in_six_eighths(times_s, position, observations, options, notes)
     times_s, position = keep_time_in_pauses(times_s, position, notes, options.downbeat_s)
     times_s = smooth_beats(times_s, notes)
     times_s, position = follow_click(times_s, position, notes, options.downbeat_s)
@@ -149,16 +149,23 @@ def track_beats(
 
 
 def _in_six_eighths(
-    times_s: NDArray[np.float64], position: NDArray[np.int64], options: BeatOptions, notes: Sequence[DrumNote]
+    times_s: NDArray[np.float64],
+    position: NDArray[np.int64],
+    observations: NDArray[np.float64],
+    options: BeatOptions,
+    notes: Sequence[DrumNote],
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Eighths of 6/8 where other beats were taken from them, and the beats as they are elsewhere."""
+    """Eighths of 6/8, or beats of a shuffle, where others were taken from them; the beats as they are elsewhere."""
     # One eighth for each beat would halve a tempo that is given.
     eighths_s, first = hear_six_eighths(times_s, notes, (1, 2) if options.tempo_bpm is None else (2,))
     if first is None:
         return times_s, position
     if options.downbeat_s is not None:
         first = int(np.argmin(np.abs(eighths_s - options.downbeat_s)))
-    return eighths_s, (np.arange(len(eighths_s)) - first) % EIGHTHS + 1
+    in_bar = (np.arange(len(eighths_s)) - first) % EIGHTHS + 1
+    if options.tempo_bpm is None and is_shuffle(eighths_s, in_bar, notes, triplets_per_beat=1):
+        return _decode(observations, options, (4,), _around(tempo_of(eighths_s) / 3))
+    return eighths_s, in_bar
 
 
 def beat_activations(

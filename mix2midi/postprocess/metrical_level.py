@@ -290,20 +290,24 @@ def is_two_bars_of_three(times_s: NDArray[np.float64], notes: Sequence[DrumNote]
     return after_three >= AFTER_THREE_SHARE * after_six and between > BETWEEN_SHARE * on_beat
 
 
-def is_shuffle(times_s: NDArray[np.float64], position: NDArray[np.int64], notes: Sequence[DrumNote]) -> bool:
-    """Whether bars heard as 6/8 are bars of four swung beats, each of them one and a half of the eighths.
+def is_shuffle(
+    times_s: NDArray[np.float64], position: NDArray[np.int64], notes: Sequence[DrumNote], triplets_per_beat: int = 2
+) -> bool:
+    """Whether bars heard as 6/8 are bars of swung beats of three triplets each.
 
     Parameters
     ----------
     times_s, position : ndarray [shape=(beats,)]
-        Eighths as decoded, at least two, and their positions in the bar.
+        Eighths as heard, at least two, and their positions in the bar.
     notes : sequence of DrumNote
         In order of onset.
+    triplets_per_beat : int
+        How many triplets such an eighth would be: two where a bar has four swung beats, one where it has two.
     """
     onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
     eighth = np.arange(len(times_s)) - int(np.argmax(position == 1))
     inside = (onset_s >= times_s[0]) & (onset_s <= times_s[-1])
-    triplet = np.rint(np.interp(onset_s[inside], times_s, eighth) * 2).astype(np.int64) % 3
+    triplet = np.rint(np.interp(onset_s[inside], times_s, eighth) * triplets_per_beat).astype(np.int64) % 3
     # Where the bar was heard to begin on a second note, the middle one counts as another.
     rarest, rare, _ = np.sort(np.bincount(triplet, minlength=3))
     return bool(rarest < RARE_SHARE * rare)
