@@ -66,6 +66,26 @@ class TestFindingSongs:
             find_songs([tmp_path])
         assert len(find_songs([drums, mix])) == 2, "who names both means both"
 
+    def test_songs_of_one_name_are_called_by_their_paths(self, tmp_path):
+        for player in ("d1", "d2"):
+            write_audio(tmp_path / player / "take1.wav")
+            write_midi(tmp_path / player / "take1.mid", [(0.5, 36, 90)])
+            write_text(write_audio(tmp_path / player / "audio" / "drums.flac").with_name("class.txt"), "0.5 KD\n")
+        write_audio(tmp_path / "d2" / "take2.wav")
+        write_midi(tmp_path / "d2" / "take2.mid", [(0.5, 36, 90)])
+        first, second = (str(tmp_path / player / "take1.wav") for player in ("d1", "d2"))
+        found = find_songs(
+            [tmp_path / "d1" / "take1.wav", tmp_path / "d2" / "take1.wav", tmp_path / "d2" / "take2.wav"]
+        )
+        assert [song.name for song in found] == [first, second, "take2"]
+        names = [song.name for song in find_songs([tmp_path], "drums.flac")]
+        assert names == [str(tmp_path / player / "audio" / "drums.flac") for player in ("d1", "d2")]
+
+    def test_the_current_folder_has_a_name(self, tmp_path, monkeypatch):
+        write_text(write_audio(tmp_path / "Rock" / "drums.flac").with_name("class.txt"), "0.5 KD\n")
+        monkeypatch.chdir(tmp_path / "Rock")
+        assert [song.name for song in find_songs(["."], "drums.flac")] == ["Rock"]
+
     def test_a_single_file(self, tmp_path):
         audio = write_audio(tmp_path / "song.flac")
         write_midi(tmp_path / "song_reference.mid", [(0.5, 36, 90)])

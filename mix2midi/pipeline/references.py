@@ -8,8 +8,9 @@ line, its time in seconds and its label.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import isfinite
 from pathlib import Path
@@ -79,7 +80,7 @@ def find_songs(paths: Sequence[Path | str], input_name: str | None = None) -> li
     Returns
     -------
     list of Song
-        In the order of `paths`, sorted within each.
+        In the order of `paths`, sorted within each. Those that would have one name are called by their paths.
 
     Raises
     ------
@@ -99,7 +100,7 @@ def find_songs(paths: Sequence[Path | str], input_name: str | None = None) -> li
         )
     named_alone = set(map(Path, paths))
     _check_one_each([song for song in found if song.audio not in named_alone])
-    return found
+    return _told_apart(found)
 
 
 def reference_of(audio: Path) -> Path | None:
@@ -198,7 +199,8 @@ def _songs_of(path: Path, input_name: str | None) -> Iterator[Song]:
     for audio in _audio_of(path, input_name):
         reference = reference_of(audio)
         if reference is not None:
-            name = audio.parent.name if input_name and path.is_dir() else audio.stem
+            folder = Path(os.path.abspath(audio)).parent  # "." has no name of its own
+            name = folder.name if input_name and path.is_dir() else audio.stem
             yield Song(name, audio, reference)
         elif input_name or path.is_file():
             raise OptionError(
@@ -218,6 +220,12 @@ def _check_one_each(songs: Sequence[Song]) -> None:
                 f"{reference}: is the annotation of several recordings ({names}); say which is meant, as in "
                 f"--input {group[0].audio.name}"
             )
+
+
+def _told_apart(songs: Sequence[Song]) -> list[Song]:
+    """A catalogue has many a take1.wav; scores by song are worth nothing where nobody knows whose they are."""
+    count = Counter(song.name for song in songs)
+    return [replace(song, name=str(song.audio)) if count[song.name] > 1 else song for song in songs]
 
 
 def _audio_of(path: Path, input_name: str | None) -> list[Path]:
