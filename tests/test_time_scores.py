@@ -157,6 +157,27 @@ def test_beats_beside_annotations(mdb_song):
     assert read_true_beats(other_take) is None
 
 
+@pytest.mark.parametrize(
+    ("bars", "signature"),
+    [
+        ([4, 4, 6, 4, 4], "4/4"),
+        ([4, 5, 4, 4], "4/4"),
+        ([4, 2, 2, 4, 4], "4/4"),
+        ([6, 6, 6, 2], "6/8"),
+        ([3, 3, 4, 3, 1], "3/4"),
+        ([3, 2], "3/4"),
+        ([5], "5/4"),
+    ],
+)
+def test_annotated_beats_have_the_signature_of_most_bars(mdb_song, bars, signature):
+    positions = [position for beats in bars for position in range(1, beats + 1)]
+    lines = [f"{0.5 * number} {position}" for number, position in enumerate(positions, start=1)]
+    mdb_song.audio.with_name("beats.txt").write_text("\n".join(lines))
+    beats = read_true_beats(mdb_song)
+    assert beats is not None
+    assert str(beats.signature) == signature
+
+
 @pytest.mark.parametrize("text", ["0.5 one\n", "0.5\n", "half 1\n", "nan 1\n", "0.5 1\n1.5 2\n1.0 3\n2.0 1\n"])
 def test_damaged_beats_are_named(mdb_song, text):
     mdb_song.audio.with_name("beats.txt").write_text(text)

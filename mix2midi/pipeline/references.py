@@ -16,6 +16,7 @@ from math import isfinite
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mix2midi.audio import find_audio
 from mix2midi.drums import piece_of_note
@@ -191,8 +192,15 @@ def _read_beats(path: Path) -> Beats | None:
     times_s = np.array([time_s for time_s, _ in beats])
     if (np.diff(times_s) <= 0.0).any():
         raise OptionError(f"{path}: its times do not rise from line to line; put the beats in order")
-    signature = TimeSignature(int(position.max()), 8 if position.max() == 6 else 4)
-    return Beats(times_s, position, signature)
+    return Beats(times_s, position, _signature_of(position))
+
+
+def _signature_of(position: NDArray[np.int64]) -> TimeSignature:
+    """That of most bars: a single bar of six among bars of four makes no song in 6/8. The longer of two as frequent."""
+    last = np.append(position[1:] == 1, True)  # the last beat before each bar line, and of the song
+    lengths, bars = np.unique(position[last], return_counts=True)
+    beats = int(lengths[bars == bars.max()].max())
+    return TimeSignature(beats, 8 if beats == 6 else 4)
 
 
 def _songs_of(path: Path, input_name: str | None) -> Iterator[Song]:
