@@ -16,7 +16,7 @@ from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
 from mix2midi.pipeline.references import find_songs, read_reference, reference_of, strange_notes
-from mix2midi.pipeline.score_tables import score_tables
+from mix2midi.pipeline.score_tables import ScoreTable, score_tables
 from mix2midi.pipeline.time_scores import TimeScores
 from mix2midi.scores import Counts, Reference, score_notes
 from tests.networks import write_tiny_weights
@@ -295,6 +295,10 @@ class TestEvaluation:
         lines = by_class.to_markdown().splitlines()
         assert lines[1] == "| --- |" + " ---: |" * (len(by_class.header) - 1)
         assert len({line.count("|") for line in lines}) == 1
+
+    def test_a_bar_in_a_name_ends_no_cell_of_markdown(self):
+        table = ScoreTable("F", ["song", "hits"], [["live | take 2", "3"]])
+        assert table.to_markdown().splitlines()[-1] == r"| live \| take 2 | 3 |"
 
     def test_tables_leave_out_what_the_reference_does_not_know(self, tmp_path):
         write_audio(tmp_path / "drums.wav")

@@ -30,7 +30,8 @@ class ScoreTable:
     def to_markdown(self) -> str:
         """As a table of GitHub's Markdown, without the title."""
         rule = ["---"] + ["---:"] * (len(self.header) - 1)
-        return "\n".join("| " + " | ".join(row) + " |" for row in (self.header, rule, *self.rows)) + "\n"
+        rows = [[cell.replace("|", r"\|") for cell in row] for row in (self.header, rule, *self.rows)]
+        return "\n".join("| " + " | ".join(row) + " |" for row in rows) + "\n"
 
     def to_rich(self) -> Table:
         """As a table that rich prints."""
