@@ -70,6 +70,14 @@ def test_hits_between_the_sixteenths_of_another_tempo_are_on_other_ones():
     assert scores.same_sixteenth == pytest.approx(2 / 3, abs=0.05)
 
 
+def test_a_faster_grid_leaves_hits_on_their_sixteenths_whatever_its_tempo():
+    scores = score_time(even(60 / 110), NOTES, found(even(60 / 120, count=24)))
+    assert scores is not None
+    assert scores.same_sixteenth > 0.95
+    assert scores.beat_f < 0.5
+    assert not scores.tempo_is_right
+
+
 def test_what_follows_the_last_true_beat_is_not_scored():
     scores = score_time(even(count=12), NOTES, found(even(count=20)))
     assert scores is not None

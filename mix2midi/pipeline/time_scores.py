@@ -5,8 +5,9 @@ Conventions
 - Beat and downbeat F as mir_eval counts them: within ±70 ms, but over the whole song instead of from second 5 on, up to
   just after the last beat of the reference.
 - A tempo is right within 4 %; half and double are wrong.
-- The grid: share of the reference's hits whose sixteenth, counted on the transcription's beats, is the sixteenth that
-  they have on the reference's.
+- The grid: share of the reference's hits that stay nearest to their sixteenth of the reference's beats when they are
+  moved to the nearest sixteenth of the transcription's. It tells what quantising does to them; sixteenths are not
+  counted, so a grid that is finer than the true one loses nothing, be it of another tempo: beat F and tempo tell that.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class TimeScores:
         Median, in quarter notes per minute.
     signature, true_signature : str
     same_sixteenth : float
-        Share of hits, 0 to 1; NaN without hits.
+        Share of hits that quantising leaves on their sixteenth, 0 to 1; NaN without hits.
     """
 
     beat_f: float
