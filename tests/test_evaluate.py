@@ -59,6 +59,12 @@ class TestFindingSongs:
         assert [(song.name, song.audio.name) for song in songs] == [("Rock", "drums.flac"), ("Punk", "drums.flac")]
         assert find_songs([tmp_path], "mix.flac")[0].audio.name == "mix.flac"
 
+    def test_named_input_in_hidden_folders_is_left_out(self, tmp_path):
+        for folder in ("Rock", ".Trash-1000/files/Rock"):
+            write_text(write_audio(tmp_path / folder / "drums.flac").with_name("class.txt"), "0.5 KD\n")
+        assert [song.audio for song in find_songs([tmp_path], "drums.flac")] == [tmp_path / "Rock" / "drums.flac"]
+        assert len(find_songs([tmp_path / ".Trash-1000"], "drums.flac")) == 1, "who names a hidden folder means it"
+
     def test_recordings_that_share_an_annotation_do_not_count_twice(self, tmp_path):
         drums, mix = write_audio(tmp_path / "drums.flac"), write_audio(tmp_path / "mix.flac")
         write_text(tmp_path / "class.txt", "0.5 KD\n")
