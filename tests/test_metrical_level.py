@@ -13,6 +13,7 @@ from mix2midi.postprocess.beat_roll import BEAT_FPS
 from mix2midi.postprocess.beat_training.levels import Choice, cross_validate, fit, share_right
 from mix2midi.postprocess.metrical_level import (
     LEVELS,
+    OCTAVES,
     WEIGHTS,
     Heard,
     beats_of_levels,
@@ -116,7 +117,9 @@ def song_of(*stretches: tuple[float, int]) -> np.ndarray:
 
 @pytest.mark.parametrize("ratio", [1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2])
 def test_a_stretch_at_a_simple_ratio_was_misheard(ratio):
-    assert is_misheard_in_part(song_of((100, 100), (100 * ratio, 20), (100, 40)))
+    beats_s = song_of((100, 100), (100 * ratio, 20), (100, 40))
+    assert is_misheard_in_part(beats_s)
+    assert is_misheard_in_part(beats_s, OCTAVES) == (ratio in (1 / 2, 2))
 
 
 @pytest.mark.parametrize(

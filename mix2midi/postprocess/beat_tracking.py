@@ -26,6 +26,7 @@ from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature
 from mix2midi.postprocess.click import follow_click
 from mix2midi.postprocess.compound_meter import EIGHTHS, hear_six_eighths
 from mix2midi.postprocess.metrical_level import (
+    OCTAVES,
     Heard,
     beat_likelihoods,
     count_onsets,
@@ -227,7 +228,9 @@ def _decode_level(
         return times_s, position
     meters = tuple(beats for beats in meters if (beats == 6) == (position.max() == 6))
     again_s, again_position = _decode(observations, options, meters, _around(tempo_bpm))
-    if is_at_level and _likelihood_ratio(again_s, times_s, observations) < LEAST_RATIO_OF_LIKELIHOODS:
+    # No part is played at just half or double the tempo; at another one it may be.
+    is_tempo_of_its_own = is_at_level and not is_misheard_in_part(times_s, OCTAVES)
+    if is_tempo_of_its_own and _likelihood_ratio(again_s, times_s, observations) < LEAST_RATIO_OF_LIKELIHOODS:
         return times_s, position
     return again_s, again_position
 

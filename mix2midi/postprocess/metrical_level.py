@@ -46,7 +46,8 @@ PARTS = np.array([1, 8, 6, 4, 3, 8, 2, 2, 3, 4, 6, 8, 1])
 #: A hit of hats and rides that is between these after the middle of a beat, in beats, is swung; before it, it is none.
 LATE = (0.06, 0.24)
 #: Tempos that are mistaken for each other: ratios of a misheard stretch to the rest of the song, and their tolerance.
-MISHEARD_RATIOS, RATIO_TOLERANCE = np.array([1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2]), 0.08
+MISHEARD_RATIOS, RATIO_TOLERANCE = np.array([1 / 2, 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2]), 0.08
+OCTAVES = MISHEARD_RATIOS[:2]
 #: Beats over which a stretch's tempo is read.
 STRETCH = 4
 #: What is misheard is the smaller part of a song; a larger one is another tempo.
@@ -224,7 +225,7 @@ def _backbeat(beats_s: NDArray[np.float64], heard: Heard) -> float:
     return float(abs(alternation)) / 2.0
 
 
-def is_misheard_in_part(times_s: NDArray[np.float64]) -> bool:
+def is_misheard_in_part(times_s: NDArray[np.float64], ratios: NDArray[np.float64] = MISHEARD_RATIOS) -> bool:
     """Whether a part of a song, but not most of it, was heard in another level than the rest.
 
     Songs do change their tempo, but seldom by just 3:2 or 4:3, which is what a decoder mistakes dotted notes for.
@@ -233,12 +234,14 @@ def is_misheard_in_part(times_s: NDArray[np.float64]) -> bool:
     ----------
     times_s : ndarray [shape=(beats,)]
         Rising.
+    ratios : ndarray [shape=(ratios,)]
+        Levels in question, as tempos beside the song's.
     """
     if len(times_s) <= 2 * STRETCH:
         return False
     stretch_s = (times_s[STRETCH:] - times_s[:-STRETCH]) / STRETCH
     ratio = float(np.median(np.diff(times_s))) / stretch_s
-    misheard = np.abs(np.log(ratio[:, None] / MISHEARD_RATIOS)).min(axis=1) < RATIO_TOLERANCE
+    misheard = np.abs(np.log(ratio[:, None] / ratios)).min(axis=1) < RATIO_TOLERANCE
     return 0.0 < float(misheard.mean()) < LARGEST_MISHEARD_SHARE
 
 
