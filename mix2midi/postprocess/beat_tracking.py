@@ -3,23 +3,31 @@
 A small network of this project reads the drum part and says how likely each moment is a beat and a downbeat. metricon
 decodes that with the bar-pointer model of Krebs, Böck and Widmer ("An efficient state-space model for joint tempo and
 meter tracking", ISMIR 2015). Measured here against madmom-infer, which decodes the same model: the same beats, 45 times
-faster, and an hour of music in 0.3 GB where madmom-infer took 1.2 GB for four minutes; it also knows priors over meters
-and anchors. Both are freely licensed; madmom's trained weights are not, and nothing here uses them.
+faster at 50 frames a second, and an hour of music in 0.8 GB where madmom-infer took 1.2 GB for four minutes; it also
+knows priors over meters and anchors. Both are freely licensed; madmom's trained weights are not, and nothing here uses them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
+from mix2midi.postprocess.beat_decoder import (
+    MAX_BEAT_BPM,
+    METER_PRIOR,
+    MIN_BEAT_BPM,
+    MIN_EIGHTH_BPM,
+    PADDING,
+    counts_eighths,
+    decode_beats,
+)
 from mix2midi.postprocess.beat_roll import BEAT_FPS, drum_roll, row_of_note
 from mix2midi.postprocess.beat_smoothing import smooth_beats
 from mix2midi.postprocess.beats import BeatOptions, Beats, TimeSignature
@@ -43,17 +51,10 @@ from mix2midi.postprocess.pauses import keep_time_in_pauses
 if TYPE_CHECKING:
     from mix2midi.postprocess.beat_network import BeatNetwork
 
-#: Beats per bar that are looked for, and how common they are. 6 stands for 6/8, counted in eighths. Drums alone hardly
-#: tell 2/4 from 4/4, so 2/4 must be asked for.
-METER_PRIOR = {4: 0.9, 3: 0.06, 6: 0.04}
 #: Tempo of a song that says nothing about its own, in quarter notes per minute.
 FALLBACK_TEMPO_BPM = 120.0
 #: A beat needs a few repetitions before it can be told from chance.
 MIN_ONSETS = 4
-#: Range of tempos that are looked for, in counted beats per minute.
-MIN_BEAT_BPM, MAX_BEAT_BPM = 55.0, 220.0
-#: A tempo that is given narrows the search to this much around it.
-GIVEN_TEMPO_RANGE = 0.06
 #: Where beats are decoded again at another level, or because a part was heard at one, the tempo may differ this much
 #: from the song's: as much as players do, and less than 4:3.
 SAME_LEVEL_RANGE = 0.2
@@ -63,8 +64,6 @@ SAME_LEVEL_RANGE = 0.2
 LEAST_RATIO_OF_LIKELIHOODS, SMALLEST_LIKELIHOOD = 1 / 3, 1e-3
 #: Beats of two decodings this close are the same, in frames.
 SAME_BEAT_FRAMES = 2
-#: 6/8 with slower eighths than this is something else, heard wrongly.
-MIN_EIGHTH_BPM = 115.0
 #: What the network's word on downbeats counts for, in logarithms of odds. It says the same of every bar of a pattern
 #: that repeats, which is one piece of evidence and not one for each bar. Of 0.3, 0.5 and 1 the best for the downbeats
 #: of 106 training grooves (F .752, .775 and .760; that was with the first network, whose successor cares less).
@@ -78,16 +77,6 @@ START_ODDS = 2.5
 MIN_BEATS, MIN_BEATS_TO_SWING = 3, 8
 #: Bounds of the share of downbeats among beats: never quite sure.
 DOWNBEAT_SHARES = (0.02, 0.85)
-#: Silence before and after the song for the decoder, in frames: a beat on the very first frame counts as well.
-PADDING = BEAT_FPS // 2
-#: Of a song longer than 15 minutes, the meter is that of its busiest 15: metricon decodes all meters at the same time,
-#: which takes 0.3 GB for an hour of music, and one takes 0.1 GB.
-METER_FRAMES = 15 * 60 * BEAT_FPS
-#: Frames per second, number of tempos, and steepness of the prior against changes of tempo, as madmom decodes beats. A
-#: beat lasts whole frames, so at the network's 50 a second 210 beats per minute are 14 and 15 frames by turns: changes
-#: that cost more than to hear every third beat. Tempos of all frames at 100 a second give the same beats in 1.7 times
-#: the time.
-DECODED_FPS, DECODED_TEMPOS, TRANSITION_LAMBDA = 100, 60, 100.0
 
 
 def track_beats(
@@ -165,7 +154,7 @@ def _in_six_eighths(
         first = int(np.argmin(np.abs(eighths_s - options.downbeat_s)))
     in_bar = (np.arange(len(eighths_s)) - first) % EIGHTHS + 1
     if options.tempo_bpm is None and is_shuffle(eighths_s, in_bar, notes, triplets_per_beat=1):
-        return _decode(observations, options, (4,), _around(tempo_of(eighths_s) / 3))
+        return decode_beats(observations, options, (4,), _around(tempo_of(eighths_s) / 3))
     return eighths_s, in_bar
 
 
@@ -220,14 +209,14 @@ def _decode_level(
         return times_s, position
     tempo_bpm = tempo_of(times_s)
     finds_eighths = options.signature is None and position.max() == 6
-    if not finds_eighths and not _counts_eighths(options):  # levels are those of quarters
+    if not finds_eighths and not counts_eighths(options):  # levels are those of quarters
         heard = Heard.of(notes, observations[0, PADDING:-PADDING])
         tempo_bpm *= likely_level(times_s, position, heard, (MIN_BEAT_BPM, MAX_BEAT_BPM))
     is_at_level = tempo_bpm == tempo_of(times_s)
     if is_at_level and not is_misheard_in_part(times_s):
         return times_s, position
     meters = tuple(beats for beats in meters if (beats == 6) == (position.max() == 6))
-    again_s, again_position = _decode(observations, options, meters, _around(tempo_bpm))
+    again_s, again_position = decode_beats(observations, options, meters, _around(tempo_bpm))
     # No part is played at just half or double the tempo; at another one it may be.
     is_tempo_of_its_own = is_at_level and not is_misheard_in_part(times_s, OCTAVES)
     if is_tempo_of_its_own and _likelihood_ratio(again_s, times_s, observations) < LEAST_RATIO_OF_LIKELIHOODS:
@@ -281,92 +270,21 @@ def _decode_meter(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], tuple[int, ...]]:
     """Decode, and once more where bars of threes turn out not to be: beats, positions, and the meters looked for."""
     meters = tuple(METER_PRIOR)
-    times_s, position = _decode(observations, options, meters)
+    times_s, position = decode_beats(observations, options, meters)
     if position.max(initial=0) == 6 and options.signature is None and tempo_of(times_s) < MIN_EIGHTH_BPM:
         meters = (3, 4)
-        times_s, position = _decode(observations, options, meters)
+        times_s, position = decode_beats(observations, options, meters)
     if position.max(initial=0) in (3, 6) and options.signature is None and not repeats_in_threes(times_s, notes):
         meters = (4,)
-        times_s, position = _decode(observations, options, meters)
+        times_s, position = decode_beats(observations, options, meters)
     if position.max(initial=0) == 6 and options.signature is None and is_shuffle(times_s, position, notes):
         # A bar of six counted eighths is one of four beats of three triplets each.
         meters = (4,)
-        times_s, position = _decode(observations, options, meters, _around(tempo_of(times_s) * 4 / 6))
+        times_s, position = decode_beats(observations, options, meters, _around(tempo_of(times_s) * 4 / 6))
     if position.max(initial=0) == 6 and options.signature is None and is_two_bars_of_three(times_s, notes):
         meters = (3,)
-        times_s, position = _decode(observations, options, meters, _around(tempo_of(times_s)))
+        times_s, position = decode_beats(observations, options, meters, _around(tempo_of(times_s)))
     return times_s, position, meters
-
-
-def _decode(
-    observations: NDArray[np.float64],
-    options: BeatOptions,
-    meters: tuple[int, ...],
-    tempos: tuple[float, float] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Times and positions in the bar of the most likely beats; between two tempos in counted beats per minute."""
-    import metricon
-
-    if options.signature is None and len(meters) > 1 and observations.shape[1] > METER_FRAMES:
-        meters = _meter_of_busiest(observations, options, meters)
-    settings = _decoder_settings(options, meters)
-    if tempos is not None:
-        settings["min_bpm"], settings["max_bpm"] = tempos
-    settings |= {"num_tempi": DECODED_TEMPOS, "transition_lambda": TRANSITION_LAMBDA}
-    tracker = metricon.DownbeatTracker(fps=DECODED_FPS, **settings)
-    beat, downbeat = _on_finer_frames(observations)
-    frames = metricon.Activations.from_activations(beat, downbeat, fps=DECODED_FPS)
-    anchors = None if options.downbeat_s is None else [options.downbeat_s + PADDING / BEAT_FPS]
-    found = tracker.track(frames, downbeat_anchors=anchors, snap="center")
-    times_s = np.asarray(found.times, dtype=np.float64) - PADDING / BEAT_FPS
-    end_s = (observations.shape[1] - 2 * PADDING) / BEAT_FPS
-    inside = (times_s >= -1.0 / BEAT_FPS) & (times_s < end_s)
-    return times_s[inside], np.asarray(found.numbers, dtype=np.int64)[inside]
-
-
-def _on_finer_frames(observations: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Observations [2, frames] at `DECODED_FPS` instead of `BEAT_FPS`."""
-    frames = np.arange(observations.shape[1])
-    finer = np.arange(0, frames[-1] + 1e-9, BEAT_FPS / DECODED_FPS)
-    return np.stack([np.interp(finer, frames, row) for row in observations])
-
-
-def _meter_of_busiest(
-    observations: NDArray[np.float64], options: BeatOptions, meters: tuple[int, ...]
-) -> tuple[int, ...]:
-    """The meter of the `METER_FRAMES` with the most beats."""
-    beats = np.cumsum(observations[0])
-    start = int(np.argmax(beats[METER_FRAMES:] - beats[:-METER_FRAMES])) + 1
-    # A downbeat says where bars begin, not how long they are, and it may lie elsewhere.
-    _, position = _decode(observations[:, start : start + METER_FRAMES], replace(options, downbeat_s=None), meters)
-    meter = int(position.max(initial=0))
-    return (meter,) if meter in meters else meters
-
-
-def _decoder_settings(options: BeatOptions, meters: tuple[int, ...]) -> dict[str, Any]:
-    """Meters and tempos to look for."""
-    settings: dict[str, Any] = {"beats_per_bar": meters, "meter_prior": METER_PRIOR}
-    settings |= {"min_bpm": MIN_BEAT_BPM, "max_bpm": MAX_BEAT_BPM}
-    beat_quarters = Fraction(1)
-    if options.signature is not None:
-        beat_quarters = options.signature.beat_quarters
-        settings |= {"beats_per_bar": (options.signature.numerator,), "meter_prior": None}
-        settings["max_bpm"] = MAX_BEAT_BPM / min(1.0, float(beat_quarters)) ** 0.5
-        if _counts_eighths(options):
-            settings["min_bpm"] = MIN_EIGHTH_BPM
-    if options.tempo_bpm is not None:
-        tempo_bpm = options.tempo_bpm / float(beat_quarters)
-        settings["min_bpm"] = tempo_bpm * (1.0 - GIVEN_TEMPO_RANGE)
-        settings["max_bpm"] = tempo_bpm * (1.0 + GIVEN_TEMPO_RANGE)
-        if options.signature is None:
-            # A tempo in quarters says nothing about eighths: look for meters that count quarters.
-            settings["beats_per_bar"] = tuple(beats for beats in meters if beats != 6)
-    return settings
-
-
-def _counts_eighths(options: BeatOptions) -> bool:
-    """Whether the beats that are asked for are eighths, or shorter."""
-    return options.signature is not None and options.signature.beat_quarters < 1
 
 
 def _signature_of(position: NDArray[np.int64]) -> TimeSignature:

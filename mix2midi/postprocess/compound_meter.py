@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess.beat_roll import ROWS, row_of_note
-from mix2midi.postprocess.metrical_level import LOUD_SHARE, is_hit, tempo_of
+from mix2midi.postprocess.beat_roll import row_of_note
+from mix2midi.postprocess.metrical_level import KICK, LOUD_SHARE, SNARE, is_hit, tempo_of
 
 #: Eighths in a bar, and where the backbeat is.
 EIGHTHS, BACKBEAT = 6, 3
@@ -24,8 +24,6 @@ MIN_PULSE_BPM, MAX_PULSE_BPM = 48.0, 120.0
 MIN_KICKS, MIN_SNARES, SNARE_RATIO = 0.5, 0.6, 2.0
 #: Fewer bars say nothing.
 MIN_BARS = 4
-
-_KICK, _SNARE = list(ROWS).index("kick"), list(ROWS).index("snare")
 
 
 def hear_six_eighths(
@@ -63,7 +61,7 @@ def _find_one(eighths_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> int 
     loud = LOUD_SHARE * np.percentile([note.velocity for note in notes], 90)
     kick, snare = (
         _share_of_bars(eighths_s, [n.onset_s for n in notes if row_of_note(n.note) == drum and n.velocity > loud])
-        for drum in (_KICK, _SNARE)
+        for drum in (KICK, SNARE)
     )
     if kick is None or snare is None:
         return None

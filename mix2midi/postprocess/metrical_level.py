@@ -67,7 +67,8 @@ AFTER_THREE_SHARE, BETWEEN_SHARE = 0.8, 0.6
 #: A hit this close to a beat is on it.
 ON_BEAT_S = 0.05
 
-_KICK, _SNARE = list(ROWS).index("kick"), list(ROWS).index("snare")
+#: Rows of the roll that carry the pattern.
+KICK, SNARE = list(ROWS).index("kick"), list(ROWS).index("snare")
 _TIME_KEEPERS = [list(ROWS).index(name) for name in ("closed_hat", "open_hat", "ride")]
 
 
@@ -220,7 +221,7 @@ def beat_likelihoods(times_s: NDArray[np.float64], beat: NDArray[np.float64]) ->
 
 def _backbeat(beats_s: NDArray[np.float64], heard: Heard) -> float:
     """1 where the snare is on every second beat and the kick on the others."""
-    kick, snare = (is_hit(beats_s, heard.onset_s[heard.row == drum]) for drum in (_KICK, _SNARE))
+    kick, snare = (is_hit(beats_s, heard.onset_s[heard.row == drum]) for drum in (KICK, SNARE))
     alternation = (snare[::2].mean() - snare[1::2].mean()) - (kick[::2].mean() - kick[1::2].mean())
     return float(abs(alternation)) / 2.0
 
@@ -288,7 +289,7 @@ def is_two_bars_of_three(times_s: NDArray[np.float64], notes: Sequence[DrumNote]
         return False
     pattern = _kick_and_snare(times_s, notes)
     after_three, after_six = (float(np.mean(pattern[lag:] * pattern[:-lag])) for lag in (3, 6))
-    hands_s = np.array([note.onset_s for note in notes if row_of_note(note.note) not in (_KICK, _SNARE)])
+    hands_s = np.array([note.onset_s for note in notes if row_of_note(note.note) not in (KICK, SNARE)])
     on_beat, between = (float(is_hit(place, hands_s).mean()) for place in _on_and_between(times_s))
     return after_three >= AFTER_THREE_SHARE * after_six and between > BETWEEN_SHARE * on_beat
 
@@ -326,7 +327,7 @@ def _kick_and_snare(times_s: NDArray[np.float64], notes: Sequence[DrumNote]) -> 
     onset_s = np.array([note.onset_s for note in notes], dtype=np.float64)
     row = np.array([row_of_note(note.note) for note in notes])
     places = _on_and_between(times_s)
-    return np.stack([is_hit(place, onset_s[row == drum]) for place in places for drum in (_KICK, _SNARE)], axis=1)
+    return np.stack([is_hit(place, onset_s[row == drum]) for place in places for drum in (KICK, SNARE)], axis=1)
 
 
 def is_hit(beats_s: NDArray[np.float64], onset_s: NDArray[np.float64]) -> NDArray[np.float64]:

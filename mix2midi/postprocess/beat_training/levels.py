@@ -20,11 +20,11 @@ from scipy.optimize import minimize
 from mix2midi.drums import PIECES
 from mix2midi.errors import Mix2MidiError
 from mix2midi.notes import DrumNote
+from mix2midi.postprocess.beat_decoder import PADDING
 from mix2midi.postprocess.beat_roll import ROWS
 from mix2midi.postprocess.beat_tracking import (
     MIN_BEATS,
     MIN_ONSETS,
-    PADDING,
     beat_activations,
     decode_on_beat,
     observe,
