@@ -4,7 +4,8 @@ A small network of this project reads the drum part and says how likely each mom
 decodes that with the bar-pointer model of Krebs, Böck and Widmer ("An efficient state-space model for joint tempo and
 meter tracking", ISMIR 2015). Measured here against madmom-infer, which decodes the same model: the same beats, 45 times
 faster at 50 frames a second, and an hour of music in 0.8 GB where madmom-infer took 1.2 GB for four minutes; it also
-knows priors over meters and anchors. Both are freely licensed; madmom's trained weights are not, and nothing here uses them.
+knows priors over meters and anchors. Both are freely licensed; madmom's trained weights are not, and nothing here uses
+them.
 """
 
 from __future__ import annotations
