@@ -3,8 +3,8 @@
 Conventions
 -----------
 - A hit of the estimate and one of the reference match when they are of the same class and at most a window apart,
-  each used once: `mir_eval.util.match_events`, a maximum matching. Windows are half-widths: 0.050 means ±50 ms, edges
-  included.
+  each used once, as many as possible, as `mir_eval.util.match_events` counts them. Windows are half-widths: 0.050
+  means ±50 ms, edges included.
 - Classes are the five of MIREX and ADTOF, `mix2midi.drums.FAMILIES`; percussion (tambourine, cowbell) and notes that
   are no drum are left out on both sides.
 - Counts are pooled: hits, misses and extra hits are summed over songs and classes before any ratio is taken ("micro").
@@ -12,8 +12,8 @@ Conventions
 - A ratio of nothing (no hits on either side) is NaN, not 1: finding nothing where nothing is proves little.
 - Timing is estimate minus reference, positive where the estimate is late, over the hits that match within the widest
   window. The bias is its mean; the error is the median of its magnitude.
-- Hits that match are paired in the order of time. A maximum matching may cross pairs where hits are dense; uncrossing
-  keeps every pair within the window and does not depend on the order of the input.
+- Where hits are dense, several sets of pairs are as large; the one with the least distances in sum is taken
+  (`mix2midi.matching`). Counts do not depend on it, timing, velocity and confidence do.
 - Velocity is compared over the same pairs, per class and pooled over songs: Pearson's correlation and the mean
   absolute error on MIDI's scale (1 to 127). The correlation of all classes is the mean of theirs: kicks being louder
   than ghost notes is no merit of a transcriber.
@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 
 from mix2midi.drums import FAMILIES, PIECES, family_of_note, piece_of_note
 from mix2midi.errors import OptionError
+from mix2midi.matching import match_hits
 from mix2midi.notes import DrumNote
 
 #: Half-widths of the matching windows; the first one is the widest and decides timing, velocity and exact pieces.
@@ -295,10 +296,10 @@ def _by_family(notes: Iterable[DrumNote]) -> dict[str, list[DrumNote]]:
 def _score_class(
     reference: list[DrumNote], estimate: list[DrumNote], windows_s: Sequence[float], with_velocities: bool
 ) -> ClassScores:
-    pairs = _pair(reference, estimate, windows_s[0])
+    pairs = match_hits(reference, estimate, windows_s[0])
     counts = {windows_s[0]: _counts(reference, estimate, len(pairs))}
     for window_s in windows_s[1:]:
-        counts[window_s] = _counts(reference, estimate, len(_pair(reference, estimate, window_s)))
+        counts[window_s] = _counts(reference, estimate, len(match_hits(reference, estimate, window_s)))
     errors = np.array([found.onset_s - true.onset_s for true, found in pairs], dtype=np.float64)
     velocities = _no_pairs()
     if with_velocities and pairs:
@@ -314,7 +315,7 @@ def _score_pieces(reference: Sequence[DrumNote], estimate: Sequence[DrumNote], w
     counts = {}
     for key in keys:
         true, found = true_by_piece[key], found_by_piece[key]
-        counts[key] = _counts(true, found, len(_pair(true, found, window_s)))
+        counts[key] = _counts(true, found, len(match_hits(true, found, window_s)))
     return counts
 
 
@@ -329,19 +330,6 @@ def _by_piece(notes: Iterable[DrumNote], keys: Sequence[str]) -> dict[str, list[
 
 def _counts(reference: list[DrumNote], estimate: list[DrumNote], matched: int) -> Counts:
     return Counts(matched, len(reference) - matched, len(estimate) - matched)
-
-
-def _pair(reference: list[DrumNote], estimate: list[DrumNote], window_s: float) -> list[tuple[DrumNote, DrumNote]]:
-    """Hits of two sorted lists that match, paired in the order of time."""
-    from mir_eval.util import match_events
-
-    if not reference or not estimate:
-        return []
-    true_s = np.array([note.onset_s for note in reference])
-    found_s = np.array([note.onset_s for note in estimate])
-    matching = match_events(true_s, found_s, window_s)
-    true_rows, found_rows = sorted(true for true, _ in matching), sorted(found for _, found in matching)
-    return [(reference[row], estimate[column]) for row, column in zip(true_rows, found_rows, strict=True)]
 
 
 def _ratio(part: int, whole: int) -> float:

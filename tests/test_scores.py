@@ -97,6 +97,16 @@ def test_dense_hits_are_paired_in_order():
     np.testing.assert_allclose(scores.overall.errors_s, 0.002)
 
 
+def test_a_hit_that_was_found_is_not_paired_with_its_neighbour():
+    reference = [DrumNote(1.0, 38, 20), DrumNote(1.04, 38, 110), DrumNote(2.0, 38, 60)]
+    estimate = [DrumNote(1.04, 38, 110), DrumNote(2.0, 38, 60)]
+    scores = score_notes(reference, estimate)
+    assert scores.overall.counts[0.050] == Counts(2, 1, 0)
+    np.testing.assert_array_equal(scores.overall.errors_s, [0.0, 0.0])
+    assert scores.families["snare"].velocity_error == 0.0
+    assert score_notes(estimate, reference).families["snare"].velocity_error == 0.0
+
+
 def test_velocity_is_compared_within_classes():
     reference = [DrumNote(0.1 * n, 38, 40 + n) for n in range(20)] + [DrumNote(0.1 * n, 36, 120 - n) for n in range(20)]
     estimate = [DrumNote(0.1 * n, 38, 50 + n) for n in range(20)] + [DrumNote(0.1 * n, 36, 100 + n) for n in range(20)]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mix2midi.audio import AudioSource
 from mix2midi.drums import PIECES, PIECES_BY_KEY, piece_of_note
+from mix2midi.matching import match_times
 from mix2midi.notes import DrumNote
 from mix2midi.scores import WINDOWS_S, Reference
 from mix2midi.transcription import HeatMap
@@ -168,14 +169,12 @@ def target_onset(heat_map: HeatMap, span: Span, notes: Iterable[DrumNote]) -> ND
 
 def compare_notes(notes: Sequence[DrumNote], reference: Reference) -> Comparison:
     """Match notes with true ones of the same drum, or of the same family where the reference knows no more."""
-    from mir_eval.util import match_events
-
     estimated, true = _by_class(notes, reference), _by_class(reference.notes, reference)
     hits, misses, extras = [], [], []
     for name in {*estimated, *true}:
         ours, theirs = estimated[name], true[name]
-        pairs = match_events([note.onset_s for note in theirs], [note.onset_s for note in ours], MATCH_WINDOW_S)
-        found, right = {pair[0] for pair in pairs}, {pair[1] for pair in pairs}
+        rows, columns = match_times([note.onset_s for note in theirs], [note.onset_s for note in ours], MATCH_WINDOW_S)
+        found, right = set(rows), set(columns)
         hits += [note for index, note in enumerate(ours) if index in right]
         extras += [note for index, note in enumerate(ours) if index not in right]
         misses += [note for index, note in enumerate(theirs) if index not in found]
