@@ -49,6 +49,14 @@ def test_double_tempo_is_wrong_though_every_beat_is_hit():
     assert scores.tempo_bpm == pytest.approx(240)
 
 
+def test_a_tempo_is_read_over_several_beats_since_each_is_annotated_to_10_ms():
+    beats = even(60 / 110)
+    scores = score_time(replace(beats, times_s=np.round(beats.times_s, 2)), NOTES, found(beats))
+    assert scores is not None
+    assert scores.true_tempo_bpm == pytest.approx(110.0, abs=0.2)
+    assert scores.tempo_bpm == pytest.approx(110.0)
+
+
 def test_bars_off_by_a_beat_cost_downbeats_only():
     scores = score_time(even(), NOTES, found(even(position=4)))
     assert scores is not None

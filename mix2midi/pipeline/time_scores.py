@@ -27,6 +27,8 @@ TAIL_S = 0.2
 #: Distance within which a beat is found; mir_eval's own, after the literature.
 WINDOW_S = 0.07
 SIXTEENTH_QUARTERS = 0.25
+#: A tempo is read over this many beats: people annotate each to 10 ms, which is 2 % of a beat.
+TEMPO_BEATS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,9 @@ def _f_measure(true_s: NDArray[np.float64], found_s: NDArray[np.float64], end_s:
 
 
 def _median_tempo_bpm(beats: Beats) -> float:
-    return float(60.0 / np.median(np.diff(beats.times_s)) * beats.signature.beat_quarters)
+    number = min(TEMPO_BEATS, len(beats.times_s) - 1)
+    beat_s = float(np.median(beats.times_s[number:] - beats.times_s[:-number])) / number
+    return 60.0 / beat_s * float(beats.signature.beat_quarters)
 
 
 def _same_sixteenth(reference: Beats, found: Beats, onset_s: Sequence[float]) -> float:
