@@ -38,6 +38,17 @@ def test_ladder_gives_what_the_file_call_gives(song: Path, tiny_weights: Path) -
     assert transcription.duration_s == pytest.approx(1.5)
 
 
+def test_strokes_at_one_pitch_are_one_tom(tmp_path: Path, tiny_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = np.arange(6 * RATE_HZ) / RATE_HZ
+    drum = np.exp(-8 * (seconds % 0.5)) * np.sin(2 * np.pi * 150.0 * (seconds % 0.5))
+    song = write_song(tmp_path / "song.wav", 0.5 * drum[None].astype(np.float32))
+    wavering = [DrumNote(0.5 * k, 48 if k % 3 else 43, 90) for k in range(12)]
+    monkeypatch.setattr("mix2midi.pipeline.converter.pick_notes", lambda *_: wavering)
+    notes = convert(song, stem_only=True, weights=tiny_weights, device="cpu").notes
+    assert [note.onset_s for note in notes] == [note.onset_s for note in wavering]
+    assert len({note.note for note in notes}) == 1
+
+
 def test_array_and_file_give_the_same_notes(song: Path, tiny_weights: Path) -> None:
     samples, rate_hz = soundfile.read(song, dtype="float32")
     before = samples.copy()

@@ -24,7 +24,7 @@ from mix2midi.pipeline.write import Heard, write_midi_file, write_tables
 from mix2midi.postprocess import Arranged, arrange
 from mix2midi.separation import BUILTIN, Choice, NoSeparator, choose_separator
 from mix2midi.separation.download import OnDownload
-from mix2midi.transcription import HeatMap, Transcriber, pick_notes
+from mix2midi.transcription import HeatMap, Transcriber, name_toms, pick_notes
 
 #: Called with the stage, ``"separate"`` or ``"transcribe"``, and the fraction of it that is done, 0 to 1.
 OnStage = Callable[[str, float], None]
@@ -307,6 +307,7 @@ class Converter:
         metered = MeteredSource(stem)
         heat_map = self._paint(metered, song, of_mix, on_progress)
         notes = [] if metered.is_silent else pick_notes(heat_map, self.transcriber.pickings[self.view])
+        notes = name_toms(notes, heat_map, stem)
         return Heard(notes, metered.measured_s, heat_map if keep_heat_map else None)
 
 

@@ -7,6 +7,7 @@
 
 from mix2midi.transcription.heat_map import HeatMap
 from mix2midi.transcription.peaks import Picking, pick_notes
+from mix2midi.transcription.tom_pitch import name_toms
 from mix2midi.transcription.transcriber import Transcriber
 
-__all__ = ["HeatMap", "Picking", "Transcriber", "pick_notes"]
+__all__ = ["HeatMap", "Picking", "Transcriber", "name_toms", "pick_notes"]
