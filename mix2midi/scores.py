@@ -17,6 +17,8 @@ Conventions
 - Velocity is compared over the same pairs, per class and pooled over songs: Pearson's correlation and the mean
   absolute error on MIDI's scale (1 to 127). The correlation of all classes is the mean of theirs: kicks being louder
   than ghost notes is no merit of a transcriber.
+- A reference whose velocities are all the same was written, not played, and has none to compare. That goes for few
+  hits as well: two that were played alike cannot be told from two that were written, and are a small loss.
 - The exact score counts a hit only where the piece is right as well (which tom, which hat, which cymbal), over the
   pieces of the five classes, where the reference tells pieces apart.
 
@@ -57,7 +59,7 @@ class Reference:
     knows_pieces : bool
         False where only the five classes were annotated; the notes are then any note of their class.
     knows_velocities : bool
-        False where no velocities were annotated; those of the notes then mean nothing.
+        False where no velocities were annotated; those of the notes then mean nothing. Nor do they where all are alike.
     """
 
     notes: Sequence[DrumNote]
@@ -227,7 +229,7 @@ def score_notes(
     Parameters
     ----------
     reference : Reference or sequence of DrumNote
-        Plain notes are taken to know pieces and velocities. Any order.
+        Plain notes are taken to know pieces, and velocities where these are not all the same. Any order.
     estimate : sequence of DrumNote
         Any order.
     windows_s : sequence of float
@@ -248,8 +250,9 @@ def score_notes(
     windows = sorted(set(windows_s), reverse=True)
     truth = reference if isinstance(reference, Reference) else Reference(reference)
     true_by_family, found_by_family = _by_family(truth.notes), _by_family(estimate)
+    with_velocities = truth.knows_velocities and len({note.velocity for note in truth.notes}) > 1
     families = {
-        family: _score_class(true_by_family[family], found_by_family[family], windows, truth.knows_velocities)
+        family: _score_class(true_by_family[family], found_by_family[family], windows, with_velocities)
         for family in FAMILIES
     }
     return Scores(families, _score_pieces(truth.notes, estimate, windows[0]) if truth.knows_pieces else {})

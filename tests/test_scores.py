@@ -125,6 +125,20 @@ def test_velocity_without_variation_has_no_correlation():
     assert math.isnan(score_notes(moving, flat).velocity_correlation)
 
 
+@pytest.mark.parametrize("count", [1, 2, 40])
+def test_velocities_that_are_all_the_same_were_written_and_not_played(count):
+    flat, moving = hits(*((float(n), 36) for n in range(count))), [DrumNote(float(n), 36, 20 + n) for n in range(count)]
+    scores = score_notes(Reference(flat, knows_velocities=True), moving)
+    assert scores.overall.counts[0.050] == Counts(count, 0, 0)
+    assert scores.overall.velocities.shape == (2, 0)
+    assert math.isnan(scores.overall.velocity_error) and math.isnan(scores.overall.velocity_bias)
+
+
+def test_velocities_of_one_class_may_be_the_same_where_others_differ():
+    notes = [*hits((1.0, 36), (2.0, 36)), DrumNote(3.0, 38, 60)]
+    assert score_notes(notes, hits((1.0, 36), (2.0, 36))).families["kick"].velocity_error == 0.0
+
+
 def test_references_without_velocities_or_pieces_give_no_such_scores():
     notes = hits((1.0, 42), (2.0, 42), (3.0, 42))
     scores = score_notes(Reference(notes, knows_pieces=False, knows_velocities=False), notes)

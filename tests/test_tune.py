@@ -114,6 +114,7 @@ def test_velocities_that_are_heard_too_hard_come_down_and_each_set_counts_alike(
 
     def heard_as(heard: int, true: int) -> tuple[HeatMap, Reference]:
         truth = [DrumNote(frame * HOP / RATE_HZ, 38, true) for _, frame, _ in hits]
+        truth.append(DrumNote(860 * HOP / RATE_HZ, 38, 20))  # not heard; were all alike, they would be no velocities
         return drawn(hits, frames=900, velocity=heard / 127.0), Reference(truth)
 
     loud = heard_as(100, 90)
@@ -130,6 +131,7 @@ def test_references_without_velocities_leave_them_as_they_are() -> None:
     heat_map, reference = song(0.9, 0.1)
     silent = Reference(reference.notes, knows_velocities=False)
     assert calibrate_velocity([as_set((heat_map, silent))], Picking()) == Picking()
+    assert calibrate_velocity([as_set((heat_map, reference))], Picking()) == Picking(), "all are the same"
 
 
 def test_tuned_weights_are_written_whole(tmp_path: Path, tiny_weights: Path) -> None:
