@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from mix2midi import postprocess
 from mix2midi.cli import app
 from mix2midi.errors import AudioError, OptionError
+from mix2midi.files import PROGRAM
 from mix2midi.notes import DrumNote, Transcription
 from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
 from mix2midi.pipeline.references import find_songs, read_reference, reference_of, strange_notes
@@ -365,6 +366,22 @@ class TestCommand:
         assert result.exit_code == 0
         assert "one.mid: made by mix2midi itself" in result.stderr
         assert run(tmp_path, "--stem-only", "--quiet").stderr == ""
+
+    def test_audio_that_is_left_out_is_said_on_one_line(self, run, songs, tmp_path):
+        left_out = [write_audio(tmp_path / "more" / f"{name}.wav") for name in "abcde"]
+        (tmp_path / "one.drums.wav").write_text(PROGRAM)  # a stem that an earlier run saved
+        result = run(tmp_path, "--stem-only")
+        assert result.exit_code == 0
+        names = ", ".join(map(str, left_out[:3]))
+        assert result.stderr.startswith(f"mix2midi: {names} and 2 more: left out, without a reference")
+        assert result.stderr.count("\n") == 1
+        assert run(tmp_path, "--stem-only", "--quiet").stderr == ""
+
+    def test_audio_of_another_name_than_is_asked_for_is_not_left_out(self, run, tmp_path):
+        for name in ("drums.wav", "mix.wav"):
+            write_text(write_audio(tmp_path / "Rock" / name).with_name("class.txt"), "0.5 KD\n")
+        write_audio(tmp_path / "raw" / "take.wav")
+        assert run(tmp_path, "--stem-only", "--input", "drums.wav").stderr == ""
 
     def test_trouble_is_one_line(self, run, songs, tmp_path):
         for words in ((tmp_path / "nowhere",), (tmp_path, "--json", tmp_path / "no folder" / "scores.json")):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Width of tables where the output is no terminal: enough for all columns.
 _TABLE_WIDTH = 160
+#: A line names as many files at most.
+_SHOWN = 3
 
 EXAMPLES = """\
 Examples:
@@ -67,6 +69,8 @@ def evaluate_command(
 
     songs = find_songs(folders, input_name)
     if not quiet:
+        if input_name is None:
+            warn_of_left_out(folders)
         warn_of_own(songs)
         warn_of_strange_notes(songs)
     check_scores_file(json, songs, overwrite=overwrite)
@@ -128,6 +132,17 @@ def check_scores_file(path: Path | None, songs: Sequence[Song], *, overwrite: bo
     outputs.check()
     if not overwrite:
         outputs.check_own()
+
+
+def warn_of_left_out(folders: Sequence[Path]) -> None:
+    """Scores of some songs are easily taken for those of all, where a reference has a name that is not looked for."""
+    from mix2midi.pipeline.references import audio_without_reference
+
+    left_out = audio_without_reference(folders)
+    if left_out:
+        others = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+        names = ", ".join(map(str, left_out[:_SHOWN])) + others
+        complain(f"{names}: left out, without a reference; it is to be called NAME_reference.mid")
 
 
 def warn_of_own(songs: Sequence[Song]) -> None:

@@ -8,6 +8,7 @@ import traceback
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import filterfalse
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from mix2midi.errors import AudioError, Mix2MidiError, ModelError, NoteMapError,
 from mix2midi.files import sameness
 from mix2midi.pipeline.converter import Conversion, Converter, OnStage
 from mix2midi.pipeline.midi_options import MidiOptions
-from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs, Picture, is_own
+from mix2midi.pipeline.outputs import EXTRA_SUFFIXES, Outputs, Picture, is_own_stem
 
 log = logging.getLogger(__name__)
 
@@ -215,12 +216,12 @@ def _find_songs(inputs: Sequence[Path]) -> tuple[list[_Found], list[Failure]]:
             failures.append(Failure(path, error))
             continue
         is_folder = path.is_dir()
-        if is_folder and not any(map(_is_song, songs)):
+        if is_folder and all(map(is_own_stem, songs)):
             files = path / f"*{EXTRA_SUFFIXES['stem']}"
             note(AudioError(f"{path}: holds nothing but stems that mix2midi saved; name the files, as in {files}"))
             continue
         # A link in a folder is the song only where the file that it leads to is not there as well.
-        for song in sorted(filter(_is_song, songs), key=Path.is_symlink) if is_folder else songs:
+        for song in sorted(filterfalse(is_own_stem, songs), key=Path.is_symlink) if is_folder else songs:
             folder = path if is_folder else path.parent
             found.setdefault(os.path.realpath(song), _Found(song, folder.resolve(), song.relative_to(folder)))
     return list(found.values()), failures
@@ -253,11 +254,6 @@ def _end(folder: Path, length: int) -> Path:
 
 def _name_of(entry: _Found) -> str:
     return sameness(entry.inner.with_suffix(""))
-
-
-def _is_song(path: Path) -> bool:
-    """False for what `--save-stem` wrote in an earlier run over the same folder."""
-    return not (path.name.endswith(EXTRA_SUFFIXES["stem"]) and is_own(path))
 
 
 def _single_target(output: Path, count: int) -> Path:

@@ -142,3 +142,8 @@ def is_own(path: Path) -> bool:
             return any(mark in part for part in (head, file.read()) for mark in _MARKS)
     except OSError:
         return False
+
+
+def is_own_stem(path: Path) -> bool:
+    """Whether `--save-stem` wrote a file in an earlier run over the same folder."""
+    return path.name.endswith(EXTRA_SUFFIXES["stem"]) and is_own(path)

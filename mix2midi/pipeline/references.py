@@ -22,6 +22,7 @@ from mix2midi.audio import find_audio
 from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.notes import DrumNote
+from mix2midi.pipeline.outputs import is_own_stem
 from mix2midi.postprocess import Beats, TimeSignature, read_midi_beats, read_midi_notes
 from mix2midi.scores import Reference
 
@@ -102,6 +103,11 @@ def find_songs(paths: Sequence[Path | str], input_name: str | None = None) -> li
     named_alone = set(map(Path, paths))
     _check_one_each([song for song in found if song.audio not in named_alone])
     return _told_apart(found)
+
+
+def audio_without_reference(folders: Sequence[Path | str]) -> list[Path]:
+    """Recordings that `find_songs` leaves out of folders where it is given no `input_name`; no saved stems."""
+    return [audio for audio in find_audio(folders) if reference_of(audio) is None and not is_own_stem(audio)]
 
 
 def reference_of(audio: Path) -> Path | None:
