@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mix2midi.errors import OptionError
+from mix2midi.training.company.pool import INDEX_NAME, read_index
 from mix2midi.training.kits import RATE_HZ
 from mix2midi.training.slices import from_16_bits
 
@@ -27,7 +27,7 @@ class Clip:
 
 
 class CompanyPool:
-    """Clips of a pool folder, drawn by `index.csv` (file, kind, duration_s, tempo_bpm, …).
+    """Clips of a pool folder, drawn by its index.
 
     Raises
     ------
@@ -36,18 +36,12 @@ class CompanyPool:
     """
 
     def __init__(self, folder: Path) -> None:
-        index = folder / "index.csv"
+        index = folder / INDEX_NAME
         if not index.is_file():
             raise OptionError(f"{index}: no such file; render company for the drums first")
-        try:
-            with index.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-            self.clips = [
-                Clip(folder / row["file"], row["kind"], float(row["duration_s"]), float(row["tempo_bpm"] or 0.0))
-                for row in rows
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise OptionError(f"{index}: is not the index of a pool ({error!r}); render company anew") from error
+        self.clips = [
+            Clip(folder / entry.file, entry.kind, entry.duration_s, entry.tempo_bpm) for entry in read_index(folder)
+        ]
         if not self.clips:
             raise OptionError(f"{index}: names no clip; render company for the drums first")
 

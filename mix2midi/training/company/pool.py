@@ -37,7 +37,7 @@ class Entry:
     """One line of the index.
 
     `tempo_bpm` is 0 where it is unknown. `sources` are names of the recipe, with the file's name for recordings, and
-    `licences` theirs, both joined by "; ".
+    `licences` theirs, both joined by "; "; training needs neither, and an index may lack them.
     """
 
     file: str
@@ -60,14 +60,14 @@ def read_index(pool_dir: Path) -> list[Entry]:
                     row["file"],
                     row["kind"],
                     float(row["duration_s"]),
-                    float(row["tempo_bpm"]),
-                    row["sources"],
-                    row["licences"],
+                    float(row["tempo_bpm"] or 0.0),
+                    row.get("sources") or "",
+                    row.get("licences") or "",
                 )
                 for row in csv.DictReader(opened)
             ]
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise OptionError(f"{path}: is not the index of a pool ({error!r}); choose another folder") from error
+        raise OptionError(f"{path}: is not the index of a pool ({error!r}); choose or render another one") from error
 
 
 def write_index(pool_dir: Path, entries: Sequence[Entry]) -> None:
