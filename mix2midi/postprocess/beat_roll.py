@@ -21,6 +21,8 @@ ROWS: dict[str, tuple[str, ...]] = {
     "ride": ("ride", "bell"),
     "percussion": ("tambourine", "cowbell"),
 }
+#: Rows that carry the pulse, and its swing: hats and rides, which the other drums may be straighter than.
+TIME_KEEPERS = [list(ROWS).index(name) for name in ("closed_hat", "open_hat", "ride")]
 _ROW_OF_KEY = {key: row for row, keys in enumerate(ROWS.values()) for key in keys}
 _ROW_OF_NOTE = {note: _ROW_OF_KEY[piece.key] for piece in PIECES for note in (piece.note, *piece.aliases)}
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess.beat_roll import BEAT_FPS, ROWS, row_of_note
+from mix2midi.postprocess.beat_roll import BEAT_FPS, ROWS, TIME_KEEPERS, row_of_note
 
 #: Tempo, in counted beats per minute, that the two weights of the tempo refer to.
 MIDDLE_BPM = 110.0
@@ -69,7 +69,6 @@ ON_BEAT_S = 0.05
 
 #: Rows of the roll that carry the pattern.
 KICK, SNARE = list(ROWS).index("kick"), list(ROWS).index("snare")
-_TIME_KEEPERS = [list(ROWS).index(name) for name in ("closed_hat", "open_hat", "ride")]
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def describe_level(factor: float, beats_s: NDArray[np.float64], heard: Heard) ->
             tempo**2,
             factor == 1.0,
             _fullness(len(beats_s) - 1, heard, inside) ** 2,
-            _swung_halves(phase[inside & np.isin(heard.row, _TIME_KEEPERS)] % 1.0),
+            _swung_halves(phase[inside & np.isin(heard.row, TIME_KEEPERS)] % 1.0),
             np.mean(parts == 8),
             np.mean(parts == 4),
             _unevenness(beats_s, heard.beat),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mix2midi.drums import PIECES_BY_KEY, family_of_note
 from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
-from mix2midi.postprocess.beat_roll import ROWS, row_of_note
+from mix2midi.postprocess.beat_roll import TIME_KEEPERS, row_of_note
 from mix2midi.postprocess.beats import Beats
 from mix2midi.postprocess.cells import Roles, assign_roles, move
 from mix2midi.postprocess.lines import AUTO, GRID_STEPS, STRAIGHT, SWUNG_STEP, Swing, choose_grids, song_lines
@@ -31,8 +31,6 @@ FLAM_S = 0.045
 RUFF_S, GRACE_SHARE = 0.06, 0.75
 #: Hits of different drums this close are played together.
 TOGETHER_S = 0.025
-#: Hats and rides carry the swing; the other drums may be straighter.
-TIME_KEEPERS = tuple(row for row, name in enumerate(ROWS) if name in ("closed_hat", "open_hat", "ride"))
 #: A hit this much before a bar line, in quarters, belongs to the bar that begins there.
 EARLY = 0.1
 _HAT = PIECES_BY_KEY["closed_hat"].note
