@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from pathlib import Path
@@ -117,18 +119,59 @@ class Learner(ABC, Generic[Network]):
         report : callable
             Gets each line of the log.
         """
-        recipe, losses = self._recipe, list[float]()
+        self.take_steps(
+            lambda: {"loss": learn()},
+            lambda: {"validation_loss": round(judge(), 5)},
+            report,
+            figures=("validation_loss",),
+            log_every=_LOG_EVERY,
+        )
+
+    def take_steps(
+        self,
+        learn: Callable[[], Mapping[str, float]],
+        validate: Callable[[], Mapping[str, float]],
+        report: Callable[[dict[str, Any]], None],
+        *,
+        figures: Sequence[str],
+        log_every: int,
+        progress: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
+        """Learn to the recipe's last step; of a team, the first member logs, validates and writes.
+
+        Parameters
+        ----------
+        learn : callable
+            Makes one step and returns its losses by their names.
+        validate : callable
+            Returns the figures of the averaged network on what nothing is learnt from, by their names.
+        report : callable
+            Gets each line of the log as it is written.
+        figures : sequence of str
+            Those names, for lines of the log without a validation.
+        log_every : int
+            In steps; each validation makes a line as well.
+        progress : callable, optional
+            What a line of the log says besides, after the step.
+        """
+        recipe, losses = self._recipe, defaultdict[str, list[float]](list)
+        started_s = time.monotonic() - self.elapsed_s
         while self.step < recipe.optimiser.steps:
-            losses.append(learn())
+            for name, loss in learn().items():
+                losses[name].append(loss)
+            self.elapsed_s = time.monotonic() - started_s
+            if not self.team.is_first:
+                continue
             is_last = self.step == recipe.optimiser.steps
             validates = self.step % recipe.validate_every == 0 or is_last
             line: dict[str, Any] = {}
-            if self.step % _LOG_EVERY == 0 or validates:
+            if self.step % log_every == 0 or validates:
                 line = {
                     "step": self.step,
-                    "loss": round(float(np.mean(losses)), 5),
+                    **progress(),
+                    **{name: round(float(np.mean(values)), 5) for name, values in losses.items()},
                     "learning_rate": round(learning_rate(recipe.optimiser, self.step - 1), 7),
-                    "validation_loss": round(judge(), 5) if validates else "",
+                    **(validate() if validates else dict.fromkeys(figures, "")),
                 }
                 losses.clear()
                 append_log(self.folder / "log.csv", line)

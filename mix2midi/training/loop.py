@@ -1,15 +1,13 @@
-"""The training loop: batches from the ring, steps, validation, checkpoints, a log."""
+"""The training loop of runs that learn from slices: rendered ahead, taken from the ring in batches."""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from mix2midi.training.learning import Network, SliceLearner, append_log, learning_rate
+from mix2midi.training.learning import Network, SliceLearner
 from mix2midi.training.recipe import TrainingRecipe
 from mix2midi.training.slices import SliceRing, slices_of_step
 from mix2midi.training.workers import Renderer, RenderWorkers
@@ -52,44 +50,22 @@ def train_to_end(
             learner.begin(ring.get(np.arange(min(slices.first, _FIRST_SLICES)), workers.check)[0])
         for network in (learner.network, learner.average):
             team.share(network)
-        _learn(learner, recipe, ring, workers, validate, report)
 
+        def learn() -> Mapping[str, float]:
+            numbers, ready = slices_of_step(slices, recipe.seed, recipe.optimiser.batch_size, learner.step)
+            # Renderers may work ahead by half of what the ring holds beyond the slices that are still drawn.
+            workers.want(ready + (slices.capacity - slices.window) // 2)
+            return learner.learn(*ring.get(numbers, workers.check))
 
-def _learn(
-    learner: SliceLearner[Network],
-    recipe: TrainingRecipe,
-    ring: SliceRing,
-    workers: RenderWorkers,
-    validate: Callable[[Network], Mapping[str, float]],
-    report: Callable[[dict[str, Any]], None],
-) -> None:
-    started_s = time.monotonic() - learner.elapsed_s
-    losses: dict[str, list[float]] = defaultdict(list)
-    while learner.step < recipe.optimiser.steps:
-        numbers, ready = slices_of_step(recipe.slices, recipe.seed, recipe.optimiser.batch_size, learner.step)
-        # Renderers may work ahead by half of what the ring holds beyond the slices that are still drawn.
-        workers.want(ready + (recipe.slices.capacity - recipe.slices.window) // 2)
-        for name, loss in learner.learn(*ring.get(numbers, workers.check)).items():
-            losses[name].append(loss)
-        learner.elapsed_s = time.monotonic() - started_s
-        if not learner.team.is_first:
-            continue
-        is_last = learner.step == recipe.optimiser.steps
-        validates = learner.step % recipe.validate_every == 0 or is_last
-        line: dict[str, Any] = {}
-        if learner.step % _LOG_EVERY == 0 or validates:
-            figures = validate(learner.average) if validates else dict.fromkeys(learner.figures, "")
-            line = {
-                "step": learner.step,
-                "elapsed_s": round(learner.elapsed_s, 1),
-                "audio_s": round(learner.step * recipe.optimiser.batch_size * learner.slice_s),
-                **{name: round(float(np.mean(values)), 5) for name, values in losses.items()},
-                "learning_rate": round(learning_rate(recipe.optimiser, learner.step - 1), 7),
-                **figures,
-            }
-            losses.clear()
-            append_log(learner.folder / "log.csv", line)
-        if learner.step % recipe.checkpoint_every == 0 or is_last:
-            learner.save()  # after the log: what a checkpoint holds is not logged again
-        if line:
-            report(line)
+        def progress() -> Mapping[str, float]:
+            audio_s = learner.step * recipe.optimiser.batch_size * learner.slice_s
+            return {"elapsed_s": round(learner.elapsed_s, 1), "audio_s": round(audio_s)}
+
+        learner.take_steps(
+            learn,
+            lambda: validate(learner.average),
+            report,
+            figures=learner.figures,
+            log_every=_LOG_EVERY,
+            progress=progress,
+        )
