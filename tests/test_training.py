@@ -196,6 +196,27 @@ def test_a_run_of_another_recipe_is_not_taken_up(data: Path, tmp_path: Path) -> 
         train(other, data, tmp_path / "run")
 
 
+def test_a_run_of_other_data_is_not_taken_up_unless_it_is_meant(data: Path, tmp_path: Path) -> None:
+    """Slices of the drums that were there before would be mixed with those of the new ones."""
+    recipe = data / "recipe.yaml"
+    data = Path(shutil.copytree(data, tmp_path / "data"))  # the other tests want it as it is
+    train(recipe, data, tmp_path / "run", steps=2)
+    train(recipe, data.rename(tmp_path / "moved"), tmp_path / "run", steps=3)
+    data = tmp_path / "moved"
+    manifest = data / "kits" / "manifest.csv"
+    manifest.write_text(manifest.read_text() + manifest.read_text().splitlines()[1] + "\n")
+    with pytest.raises(
+        OptionError, match=r"run: holds a run that began with another kits/manifest\.csv; put that back"
+    ):
+        train(recipe, data, tmp_path / "run", steps=4)
+    (tmp_path / "run" / "data.json").unlink()  # as in a run that began before there was one
+    train(recipe, data, tmp_path / "run", steps=4)
+    archive = data / "groove.zip"
+    archive.write_bytes(archive.read_bytes() + b"more")
+    with pytest.raises(OptionError, match=r"another groove\.zip"):
+        train(recipe, data, tmp_path / "run", steps=5)
+
+
 def test_a_loss_that_is_no_number_ends_the_run_and_spoils_nothing(data: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text((data / "recipe.yaml").read_text().replace("optimiser: {", "optimiser: {velocity_weight: .inf, "))

@@ -48,6 +48,13 @@ class DataRecipe:
     left_out_kits: tuple[str, ...] = ()
     unused_kits: tuple[str, ...] = ()
 
+    def listings(self, data_folder: Path) -> dict[str, Path]:
+        """Files that say what there is to learn from, and the separator, by their names below the data folder."""
+        names = [f"{self.kits}/manifest.csv", self.grooves]
+        names += [] if self.company is None else [f"{self.company}/index.csv"]
+        names += [] if self.separator is None else [self.separator]
+        return {name: data_folder / name for name in names}
+
 
 @dataclass(frozen=True)
 class DrumSliceRecipe:

@@ -67,7 +67,7 @@ def train_beats(
     grooves, judged = (
         [without_lead(groove) for groove in load_grooves(archive, split)] for split in ("train", "validation")
     )
-    claim_run_folder(run_folder, recipe)
+    claim_run_folder(run_folder, recipe, data={recipe.examples.grooves: archive})
     trainer = BeatTrainer(recipe, run_folder, Team(device=device))
     trainer.resume()
     trainer.learn_from(grooves, judged, report)

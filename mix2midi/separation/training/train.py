@@ -74,7 +74,7 @@ def train_separator(
 
     recipe = load_separator_recipe(recipe_path).with_steps(steps)
     learnt, held_out = _company(recipe, recipe_path, data_folder)
-    claim_run_folder(run_folder, recipe, initial_weights)
+    claim_run_folder(run_folder, recipe, initial_weights, data=recipe.data.listings(data_folder))
     with join_team(device) as team:
         recipe = recipe.for_member(team.rank)
         trainer = Trainer(recipe, Mixer(recipe.mixes, recipe.network, learnt), run_folder, team)

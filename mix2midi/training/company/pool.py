@@ -1,4 +1,4 @@
-"""A folder of clips with an index, rendered ahead and read by training while it grows.
+"""A folder of clips with an index, rendered ahead of training.
 
 Each clip is one `.npy` of int16, mono, 44.1 kHz, so that a slice can be read through a memory map without decoding.
 """

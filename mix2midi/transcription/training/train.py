@@ -73,7 +73,7 @@ def train(
     from mix2midi.transcription.training.trainer import Trainer
 
     recipe = load_recipe(recipe_path).with_steps(steps)
-    claim_run_folder(run_folder, recipe, initial_weights)
+    claim_run_folder(run_folder, recipe, initial_weights, data=recipe.data.listings(data_folder))
     with join_team(device) as team:
         recipe = recipe.for_member(team.rank)
         trainer = Trainer(recipe, run_folder, team)

@@ -74,7 +74,7 @@ def train_refinement(
     recipe = load_settings(RefinementRecipe, recipe_path).with_steps(steps)
     weights = initial_weights or SHIPPED_WEIGHTS
     trainer = RefinementTrainer(recipe, run_folder, weights, Team(device=device))
-    claim_run_folder(run_folder, recipe, weights)
+    claim_run_folder(run_folder, recipe, weights, data=recipe.data.listings(data_folder))
     trainer.resume()
     slices = recipe.slices
     songs = render_songs(recipe, data_folder, weights, run_folder / "songs", slices.count)
