@@ -316,6 +316,9 @@ def test_separated_views_come_from_the_separator_that_a_recipe_names(tmp_path: P
     other, _ = training_renderer(by_mask, tmp_path).render(3)
     assert audio.shape == other.shape and audio.any()
     assert not np.array_equal(audio, other)
+    missing = replace(by_mask, data=replace(data, separator="unx"))
+    with pytest.raises(OptionError, match=r"unx: no such folder; data\.separator names one of open-unmix, or builtin"):
+        training_renderer(missing, tmp_path)
 
 
 def test_a_separator_for_training_is_one_that_separates() -> None:

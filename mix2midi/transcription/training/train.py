@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mix2midi.errors import OptionError
 from mix2midi.transcription.training.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
@@ -126,11 +127,16 @@ def _renderer(recipe: Recipe, data_folder: Path, library: KitLibrary, split: str
 
 
 def _separator_of(recipe: Recipe, data_folder: Path) -> str | None:
-    """As `load_separator` takes it: a name, or a folder below that of the data."""
+    """As `load_separator` takes it: a name, or a folder below that of the data; `OptionError` where that is missing."""
     from mix2midi.separation import BUILTIN
 
     name = recipe.data.separator
-    return name if name in (None, BUILTIN) else str(data_folder / str(name))
+    if name is None or name == BUILTIN:
+        return name
+    folder = data_folder / name
+    if not folder.is_dir():  # a renderer would find it out at the first slice that needs it
+        raise OptionError(f"{folder}: no such folder; data.separator names one of open-unmix, or {BUILTIN}")
+    return str(folder)
 
 
 def _validator(trainer: Trainer, renderer: SliceRenderer) -> Callable[[DrumNetwork], dict[str, float]]:
