@@ -139,6 +139,8 @@ def test_a_mean_that_is_none_is_refused_in_a_line(tmp_path: Path, capsys: pytest
     a, b = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     for parts, trouble in (
         ([f"{a}=0.5"], "add up to 1"),
+        ([f"{a}=nan"], "add up to 1"),
+        ([f"{a}=inf", f"{a}=-inf"], "add up to 1"),
         ([f"{a}=0.5", f"{b}=0.5"], "differ in shape"),
         ([f"{a}=half"], "is not WEIGHTS=SHARE"),
         ([f"{tmp_path / 'c.safetensors'}=1"], "no such weights file"),

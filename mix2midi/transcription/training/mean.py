@@ -36,7 +36,7 @@ def mean_weights(parts: Sequence[tuple[Weights, float]]) -> Weights:
     ModelError
         The networks differ in shape.
     """
-    if not parts or abs(sum(share for _, share in parts) - 1.0) > _ROUNDING:
+    if not abs(sum(share for _, share in parts) - 1.0) <= _ROUNDING:  # so that NaN is refused as well
         raise OptionError("the shares of the weights must add up to 1")
     first = parts[0][0]
     if any(weights.network.config != first.network.config for weights, _ in parts):
