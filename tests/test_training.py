@@ -245,6 +245,17 @@ def test_damaged_data_is_named(data: Path, tmp_path: Path) -> None:
         train(data / "recipe.yaml", data, tmp_path / "run")
 
 
+def test_a_sample_that_cannot_be_read_is_named_and_nothing_else_is_printed(
+    data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = Path(shutil.copytree(data, tmp_path / "data"))
+    for file in (data / "kits" / "plain").iterdir():
+        file.write_bytes(b"no audio")
+    with pytest.raises(OptionError, match=r"plain.*\.flac: cannot be read as audio .*; see `mix2midi kits check`"):
+        train(data / "recipe.yaml", data, tmp_path / "run")
+    assert capfd.readouterr().err == ""
+
+
 def test_resume_takes_up_the_same_curve(data: Path, tmp_path: Path) -> None:
     recipe = load_recipe(data / "recipe.yaml")
     renderer = training_renderer(recipe, data)

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from mix2midi.errors import OptionError
+from mix2midi.errors import Mix2MidiError, OptionError
 from mix2midi.training.recipe import DrumSliceRecipe
 from mix2midi.training.slices import Slice, SliceRing
 
@@ -33,6 +33,14 @@ class Renderer(Protocol):
     def render(self, number: int) -> Slice:
         """Slice `number`, the same whenever it is asked for."""
         ...
+
+
+def _work(renderer: Renderer, folder: Path, share: int, of: int, wanted: Any, troubles: Any) -> None:
+    """Render until it is stopped; what is wrong with the data is told and not printed, so that it is said once."""
+    try:
+        _render_until_stopped(renderer, folder, share, of, wanted)
+    except Mix2MidiError as error:
+        troubles.put(str(error))
 
 
 def _render_until_stopped(renderer: Renderer, folder: Path, share: int, of: int, wanted: Any) -> None:
@@ -73,9 +81,10 @@ class RenderWorkers(AbstractContextManager["RenderWorkers"]):
     def __init__(self, renderer: Renderer, folder: Path, workers: int, first_wanted: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._wanted = context.Value("q", first_wanted)
+        self._troubles = context.SimpleQueue()
         self._processes = [
             context.Process(
-                target=_render_until_stopped, args=(renderer, folder, share, workers, self._wanted), daemon=True
+                target=_work, args=(renderer, folder, share, workers, self._wanted, self._troubles), daemon=True
             )
             for share in range(workers)
         ]
@@ -87,6 +96,8 @@ class RenderWorkers(AbstractContextManager["RenderWorkers"]):
     def check(self) -> None:
         """Raise `OptionError` where a renderer has died: training would wait for it for ever."""
         if not all(process.is_alive() for process in self._processes):
+            if not self._troubles.empty():
+                raise OptionError(self._troubles.get())
             raise OptionError("a renderer of training slices has died; what it stumbled over stands above")
 
     def __enter__(self) -> RenderWorkers:
