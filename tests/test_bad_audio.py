@@ -68,6 +68,16 @@ def test_truncated_file(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[
     assert capfd.readouterr() == ("", "")
 
 
+def test_rate_that_changes_on_the_way(tmp_path: Path) -> None:
+    """As from one song of a recorded radio programme to the next; the first was read alone."""
+    path = tmp_path / "radio.ogg"
+    for rate_hz in (RATE_HZ, 22050):
+        soundfile.write(tmp_path / "part.ogg", click_track(rate_hz=rate_hz).T, rate_hz)
+        with path.open("ab") as file:
+            file.write((tmp_path / "part.ogg").read_bytes())
+    assert_refused(path, "changes its sampling rate")
+
+
 def test_video_without_sound(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "mute.mp4"), "w") as container:
         encode_pictures(container, add_video(container))

@@ -29,6 +29,8 @@ _BARE_FORMATS = ("aac", "mp3", "flac")
 #: What FFmpeg takes texts, noise and pictures for; the readers of single pictures end in "_pipe".
 _STILL_FORMATS = ("tty", "rawvideo", "image2")
 
+_CHANGED = "changes its sampling rate or channels on the way; convert it to wav first"
+
 #: Damaged mp3 frames that are passed over, as players do: junk between frames is common in old files.
 _MAX_BAD_PACKETS = 50
 
@@ -51,7 +53,8 @@ def probe_ffmpeg(path: Path) -> AudioFormat:
         duration_s = _stated_duration_s(container, stream)
         if duration_s is None and container.format.name in _BARE_FORMATS:
             duration_s = _sum_of_packets_s(container, stream)
-        elif duration_s is None and container.duration is not None:
+        # Of Ogg files it knows the last stream's length, and there may be several, one after the other.
+        elif duration_s is None and container.duration is not None and container.format.name != "ogg":
             duration_s = container.duration / 1e6  # FFmpeg's estimate, in microseconds
         return AudioFormat(frame.sample_rate, frame.layout.nb_channels, duration_s)
 
@@ -82,9 +85,7 @@ def decode_ffmpeg(path: Path) -> Iterator[NDArray[np.float32]]:
                 for converted in to_float.resample(frame):
                     yield converted.to_ndarray().astype(np.float32, copy=False)
             except ValueError as error:
-                raise AudioError(
-                    f"{path}: changes its sampling rate or channels on the way; convert it to wav first"
-                ) from error
+                raise AudioError(f"{path}: {_CHANGED}") from error
         stated_s = _stated_duration_s(container, stream)
         # Matroska counts the encoder's delay, which at low rates is long.
         if stated_s is not None and rate_hz and stated_s - n_samples / rate_hz > max(MAX_MISSING_S, 2048 / rate_hz):
@@ -143,6 +144,8 @@ def _frames(container: InputContainer, stream: AudioStream, path: Path) -> Itera
                 continue
             n_good += len(frames)
             yield from frames
+    except av.PatchWelcomeError as error:
+        raise AudioError(f"{path}: {_CHANGED}") from error
     except av.FFmpegError as error:
         raise (truncated_error(path) if n_good else not_audio_error(path)) from error
     if n_bad and not n_good:

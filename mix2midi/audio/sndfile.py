@@ -16,6 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mix2midi.audio.decoding import CHUNK_LENGTH, MAX_MISSING_S, AudioFormat, truncated_error
+from mix2midi.audio.ogg import is_chained_ogg
 
 #: First bytes of the files that libsndfile reads best.
 _MAGIC = (b"RIFF", b"RIFX", b"RF64", b"riff", b"FORM", b"fLaC", b"OggS", b"caff", b".snd")
@@ -41,6 +42,8 @@ def probe_sndfile(path: Path) -> AudioFormat | None:
     with path.open("rb") as file:
         if not file.read(4).startswith(_MAGIC):
             return None
+    if is_chained_ogg(path):  # of which libsndfile reads the first stream, if anything
+        return None
     try:
         with soundfile.SoundFile(name_for_soundfile(path)) as file:
             if _is_cut_off(file):

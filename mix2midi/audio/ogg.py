@@ -1,0 +1,31 @@
+"""What the pages of an Ogg file tell that libsndfile does not.
+
+A page is a header of 27 bytes, as many lengths as the last of them says, and what these add up to (RFC 3533).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+_MAGIC = b"OggS"
+_HEADER_BYTES, _FLAGS_AT, _BEGINS = 27, 5, 0x02
+
+
+def is_chained_ogg(path: Path) -> bool:
+    """Whether one stream follows another, as in a recorded radio programme; False for what is no Ogg file."""
+    begun = False
+    for begins, _ in _pages(path):
+        if begins and begun:
+            return True
+        begun |= not begins  # streams of one file that run side by side all begin before the first goes on
+    return False
+
+
+def _pages(path: Path) -> Iterator[tuple[bool, int]]:
+    """Whether a stream begins with it, and where it ends in the file, of each page; its content is passed over."""
+    with path.open("rb") as file:
+        while len(header := file.read(_HEADER_BYTES)) == _HEADER_BYTES and header.startswith(_MAGIC):
+            end = file.tell() + header[-1] + sum(file.read(header[-1]))
+            yield bool(header[_FLAGS_AT] & _BEGINS), end
+            file.seek(end)
