@@ -62,6 +62,25 @@ def test_nothing_is_written_unless_asked(song: Path, converter: Converter) -> No
     assert files_in(song.parent) == ["song.wav"]
 
 
+@pytest.mark.parametrize("missing_bytes", [1, 1000])
+def test_ogg_file_that_seems_cut_off_is_remarked_on(missing_bytes: int, tmp_path: Path, converter: Converter) -> None:
+    """Such a file states no length; what is there is a song, as recordings of a radio are."""
+    song = write_song(tmp_path / "song.ogg")
+    assert converter.convert(song).remarks == ()
+    song.write_bytes(song.read_bytes()[:-missing_bytes])
+    (remark,) = converter.convert(song).remarks
+    assert "seems to be cut off" in remark
+
+
+@pytest.mark.parametrize("left_bytes", [4, 5, 6, 26, 27, 30])
+def test_ogg_file_that_ends_within_the_header_of_a_page(left_bytes: int, tmp_path: Path) -> None:
+    song = write_song(tmp_path / "song.ogg")
+    whole = song.read_bytes()
+    song.write_bytes(whole[: whole.rindex(b"OggS") + left_bytes])
+    audio = AudioFile(song)
+    assert audio.seems_cut_off and audio.duration_s == pytest.approx(1.5, abs=0.5)
+
+
 def test_public_call_writes_midi(song: Path, tmp_path: Path, tiny_weights: Path) -> None:
     midi = mix2midi.MidiOptions(tempo="constant", tempo_bpm=90.0)
     transcription = mix2midi.convert(song, tmp_path / "out.mid", stem_only=True, weights=tiny_weights, midi=midi)

@@ -22,10 +22,18 @@ def is_chained_ogg(path: Path) -> bool:
     return False
 
 
+def is_cut_off_ogg(path: Path) -> bool:
+    """Whether the file ends within a page, as a download that was broken off; False for what is no Ogg file."""
+    ends = [end for _, end in _pages(path)]
+    return bool(ends) and ends[-1] > path.stat().st_size
+
+
 def _pages(path: Path) -> Iterator[tuple[bool, int]]:
     """Whether a stream begins with it, and where it ends in the file, of each page; its content is passed over."""
     with path.open("rb") as file:
-        while len(header := file.read(_HEADER_BYTES)) == _HEADER_BYTES and header.startswith(_MAGIC):
+        while (header := file.read(_HEADER_BYTES)).startswith(_MAGIC):
+            # One that is itself cut off promises more than there is.
+            header = header.ljust(_HEADER_BYTES - 1, b"\0").ljust(_HEADER_BYTES, b"\xff")
             end = file.tell() + header[-1] + sum(file.read(header[-1]))
             yield bool(header[_FLAGS_AT] & _BEGINS), end
             file.seek(end)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from mix2midi.audio.blocks import stream_blocks
 from mix2midi.audio.decoding import CHUNK_LENGTH, AudioFormat
 from mix2midi.audio.ffmpeg import decode_ffmpeg, probe_ffmpeg
+from mix2midi.audio.ogg import is_cut_off_ogg
 from mix2midi.audio.sndfile import decode_sndfile, probe_sndfile
 from mix2midi.errors import AudioError
 
@@ -96,6 +97,11 @@ class AudioFile:
             raise AudioError(f"{path}: states a sampling rate of {self.rate_hz} Hz; export the song again")
         self.channels = audio_format.channels
         self.duration_s = self._duration_s(audio_format)
+
+    @property
+    def seems_cut_off(self) -> bool:
+        """Whether it ends as a broken download does, in a format that does not state its length: Ogg."""
+        return is_cut_off_ogg(self.path)
 
     def blocks(self, rate_hz: int, *, mono: bool, block_s: float = 30.0) -> Iterator[NDArray[np.float32]]:
         """See `AudioSource.blocks`."""

@@ -222,7 +222,11 @@ class Converter:
             raise OutputError(f"{path}: is the song itself and would be replaced; write elsewhere")
         outputs.check()
         midi = midi or MidiOptions()
-        return self._convert_source(source, outputs, midi, source.path.stem, picture or Picture(), on_progress)
+        done = self._convert_source(source, outputs, midi, source.path.stem, picture or Picture(), on_progress)
+        if not source.seems_cut_off:
+            return done
+        cut_off = f"seems to be cut off at {source.duration_s:.1f} s; if it should be longer, copy or download it again"
+        return replace(done, remarks=(cut_off, *done.remarks))
 
     def _convert_source(
         self,
