@@ -290,13 +290,23 @@ def test_models_are_loaded_once(tmp_path: Path, tiny_weights: Path, monkeypatch:
 def test_existing_results_are_skipped_if_complete(tmp_path: Path, converter: Converter) -> None:
     write_song(tmp_path / "a.wav")
     write_song(tmp_path / "b.wav")
-    touch(tmp_path, "a.mid", "a.csv", "b.mid")
+    for name in ("a.mid", "a.csv", "b.mid"):
+        (tmp_path / name).write_bytes(b"Made with mix2midi")
     jobs, _ = plan_jobs([tmp_path], extras=["csv"])
     a, b = run_jobs(converter, jobs, skip_existing=True)
     assert isinstance(a, Skipped)
     assert isinstance(b, Conversion)
-    assert (tmp_path / "a.mid").stat().st_size == 0
+    assert (tmp_path / "a.mid").read_bytes() == b"Made with mix2midi"
     assert (tmp_path / "b.csv").stat().st_size > 0
+
+
+def test_an_empty_file_is_no_result(tmp_path: Path, converter: Converter) -> None:
+    """As a crash or a copy onto a full disk leaves it."""
+    song = write_song(tmp_path / "a.wav")
+    touch(tmp_path, "a.mid")
+    (outcome,) = run_jobs(converter, plan_jobs([song])[0], skip_existing=True)
+    assert isinstance(outcome, Conversion)
+    assert (tmp_path / "a.mid").stat().st_size > 0
 
 
 def test_a_stem_that_nothing_separates_is_not_waited_for(

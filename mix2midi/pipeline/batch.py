@@ -143,7 +143,7 @@ def run_jobs(
     jobs : sequence of Job
         See `plan_jobs`.
     skip_existing : bool
-        Leave out songs of which everything that would be written is there.
+        Leave out songs of which everything that would be written is there, and not empty.
     overwrite : bool
         Replace files that are there even if this program did not write them. By default such a song fails.
     midi, picture, on_progress
@@ -186,11 +186,16 @@ def run_jobs(
 
 def _is_done(job: Job, converter: Converter) -> bool:
     """Whether all is there; the separator is only looked for, or fetched, where nothing but the stem is missing."""
-    # Unlike Path's, this `exists` bears names that are too long.
-    if not all(map(os.path.exists, job.outputs.without_stem().paths())):
+    if not all(map(_holds_something, job.outputs.without_stem().paths())):
         return False
     stem = job.outputs.stem
-    return stem is None or os.path.exists(stem) or not converter.saves_stems
+    return stem is None or _holds_something(stem) or not converter.saves_stems
+
+
+def _holds_something(path: Path) -> bool:
+    """False also for an empty file, as a crash or a copy onto a full disk leaves it: no result is empty."""
+    # Unlike Path's, this `exists` bears names that are too long.
+    return os.path.exists(path) and os.path.getsize(path) > 0
 
 
 class _Found(NamedTuple):
