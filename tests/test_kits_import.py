@@ -226,6 +226,14 @@ def test_a_library_is_extended_and_never_overwritten(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "lib").iterdir()) == ["first", "manifest.csv", "second"]
 
 
+def test_a_source_within_the_library_folder_stays(tmp_path: Path) -> None:
+    """It would have been replaced by the kit of its name."""
+    write_hit(tmp_path / "my-kit" / "kick.wav", 60)
+    with pytest.raises(OptionError, match="my-kit: is there and is no kit of this library"):
+        import_one(tmp_path / "my-kit", tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["my-kit", "kick.wav"]
+
+
 def test_what_a_source_repeats_is_kept_once_and_loudest(tmp_path: Path) -> None:
     folder = tmp_path / "shots"
     write_hit(folder / "kick v1.wav", 60, gain=0.2)

@@ -129,7 +129,7 @@ def extend_library(
     Raises
     ------
     OptionError
-        A kit has no licence, or the name of one that is in the library; or no kit has a drum, or a sample to use.
+        A kit has no licence, or the name of something that is in the library; or no kit has a drum, or a sample to use.
     OutputError
         The library cannot be written.
     """
@@ -169,6 +169,8 @@ def _check(library: Path, kits: Sequence[SourceKit], taken: set[str]) -> None:
             raise OptionError(f"{kit.title}: the source states no licence; look it up and give it with --licence")
         if kit.name in taken:
             raise OptionError(f"{library}: has a kit {kit.name!r} already; give another name with --kit")
+        if (library / kit.name).exists():  # somebody's own files, perhaps those that are imported
+            raise OptionError(f"{library / kit.name}: is there and is no kit of this library; write elsewhere with -o")
         taken = taken | {kit.name}
     if not any(kit.samples for kit in kits):
         titles = ", ".join(kit.title for kit in kits)
@@ -208,10 +210,7 @@ def _write_kit(library: Path, kit: SourceKit, hits: Sequence[_Hit], left_out: li
                 left_out.append(f"{hit.sample.instrument}: {error}")
                 continue
             rows.append(_row(kit, f"{kit.name}/{name}", hit, gain, layers[hit.sample.instrument, hit.sample.note]))
-        final = library / kit.name
-        if final.exists():  # of a run that was broken off: the manifest does not know it
-            shutil.rmtree(final)
-        partial.rename(final)
+        partial.rename(library / kit.name)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return rows
