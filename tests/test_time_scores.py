@@ -231,3 +231,13 @@ def test_a_time_signature_that_nobody_counts_names_its_file(tmp_path: Path) -> N
     midi.save(tmp_path / "odd.mid")
     with pytest.raises(OptionError, match=r"odd\.mid: time signature 33/64"):
         read_midi_beats(tmp_path / "odd.mid")
+
+
+def test_more_beats_than_any_song_has_are_refused(tmp_path: Path) -> None:
+    """They were counted one by one, for minutes and gigabytes."""
+    midi = mido.MidiFile(ticks_per_beat=1)
+    snare = mido.Message("note_on", channel=9, note=38, velocity=90, time=2**28 - 1)
+    midi.tracks.append(mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=500_000), snare]))
+    midi.save(tmp_path / "endless.mid")
+    with pytest.raises(OptionError, match=r"endless\.mid: counts more than 1,000,000 beats"):
+        read_midi_beats(tmp_path / "endless.mid")

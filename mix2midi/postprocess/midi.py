@@ -34,6 +34,8 @@ NOTE_LENGTH_S = 0.05
 TOGETHER_S = 0.015
 #: General MIDI's channel for drums, counted from 1.
 DRUM_CHANNEL = 10
+#: Beats beyond this are those of a damaged file: 16 hours at 1000 a minute.
+MAX_BEATS = 1_000_000
 #: Tempo of a file that does not state one.
 DEFAULT_MICROSECONDS = 500_000
 #: Multiples of this hold triplets and thirty-seconds exactly; the file format ends at 32767.
@@ -299,7 +301,7 @@ def read_midi_beats(path: Path | str) -> Beats | None:
     Raises
     ------
     OptionError
-        As `read_midi_notes`.
+        As `read_midi_notes`, or it has more than `MAX_BEATS`.
     """
     midi = _open_midi(Path(path))
     messages = sorted((hit for track in midi.tracks for hit in _absolute(track)), key=lambda hit: hit[0])
@@ -329,6 +331,8 @@ def _beats_until(last: int, signatures: dict[int, mido.MetaMessage], clock: Tick
         ticks = range(start, beyond if end is None else min(end, beyond), step)
         stretches.append((signature, ticks))
         lengths[signature] = lengths.get(signature, 0) + len(ticks) * step
+    if sum(len(ticks) for _, ticks in stretches) > MAX_BEATS:
+        raise OptionError(f"counts more than {MAX_BEATS:,} beats up to its last note; export it again")
     longest = max(lengths, key=lambda signature: lengths[signature])
     times_s, positions = [], []
     is_before = True
