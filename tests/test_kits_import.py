@@ -114,6 +114,23 @@ def test_hydrogen_archive_is_the_same_kit_and_unpacks_nothing(hydrogen: Path, tm
     assert [path.name for path in packed.parent.iterdir()] == [packed.name]
 
 
+@pytest.mark.parametrize("huge", ["drumkit.xml", "kick.wav"])
+def test_an_archive_that_promises_too_much_is_not_unpacked_into_memory(tmp_path: Path, huge: str) -> None:
+    """The member is a hole: nothing of it lies in the archive."""
+    (tmp_path / "drumkit.xml").write_text(
+        "<drumkit_info><instrument><name>Kick</name><filename>kick.wav</filename></instrument></drumkit_info>"
+    )
+    path = tmp_path / "bomb.h2drumkit"
+    with tarfile.open(path, "w") as archive:
+        if huge != "drumkit.xml":
+            archive.add(tmp_path / "drumkit.xml", "drumkit.xml")
+        hole = tarfile.TarInfo(huge)
+        hole.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.size": str(1 << 40), "GNU.sparse.map": f"{1 << 40},0"}
+        archive.addfile(hole)
+    with pytest.raises(OptionError, match=rf"{huge} is larger than 256 MB"):
+        import_one(path, tmp_path / "lib")
+
+
 def test_source_without_licence_is_refused_before_anything_is_written(hydrogen: Path, tmp_path: Path) -> None:
     (hydrogen / "drumkit.xml").write_text(HYDROGEN.format(licence="undefined license"))
     with pytest.raises(OptionError, match="Test Kit: the source states no licence.*--licence"):

@@ -21,6 +21,8 @@ from mix2midi.training.kit_import.source import (
 )
 
 _Reader = Callable[[str], Recording]
+#: Of a file in an archive; several minutes of sound. A small archive can promise terabytes.
+_MAX_MEMBER_BYTES = 1 << 28
 _NO_LICENCE = ("", "undefined license", "unknown")
 
 
@@ -67,14 +69,18 @@ def _read_from_archive(path: Path, folder: str, name: str) -> Recording:
     try:
         with tarfile.open(path) as archive:
             return read_recording(_read_member(archive, member), f"{path}: {member}")
-    except (KeyError, tarfile.TarError, OSError, EOFError) as error:
+    except KeyError as error:
         raise AudioError(f"{path}: no {member} in the archive") from error
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise AudioError(f"{path}: cannot be read ({error})") from error
 
 
 def _read_member(archive: tarfile.TarFile, name: str) -> bytes:
     file = archive.extractfile(name)
     if file is None:
         raise KeyError(name)
+    if archive.getmember(name).size > _MAX_MEMBER_BYTES:
+        raise tarfile.TarError(f"{name} is larger than {_MAX_MEMBER_BYTES >> 20} MB")
     return file.read()
 
 
