@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from mix2midi.errors import DeviceError, OptionError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+#: Before it, torch refuses convolutions that give more than 65,536 samples on Apple's GPU; those of htdemucs do.
+_MPS_MACOS = (15, 1)
 
 
 def resolve_device(name: str = "auto") -> str:
@@ -17,8 +19,8 @@ def resolve_device(name: str = "auto") -> str:
     Parameters
     ----------
     name : str
-        One of `DEVICES`, or ``"cuda:1"`` for a second card. ``"auto"`` takes a CUDA card, else Apple's GPU, else the
-        CPU.
+        One of `DEVICES`, or ``"cuda:1"`` for a second card. ``"auto"`` takes a CUDA card, else Apple's GPU from macOS
+        15.1 on, else the CPU.
 
     Returns
     -------
@@ -38,13 +40,16 @@ def resolve_device(name: str = "auto") -> str:
         raise OptionError(f"device {name!r} is not known; choose one of {', '.join(DEVICES)}")
     import torch
 
-    has_mps = torch.backends.mps.is_available()
+    has_mps = torch.backends.mps.is_available() and torch.backends.mps.is_macos_or_newer(*_MPS_MACOS)
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
     n_cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     card = int(name.partition(":")[2] or 0)
     if (name == "mps" and not has_mps) or (name.startswith("cuda") and card >= n_cards):
-        raise DeviceError(f"device {name!r} is not on this machine, or torch was built without it; use 'auto' or 'cpu'")
+        reason = "is not on this machine, or torch was built without it"
+        if name == "mps":
+            reason += f", or macOS is older than {'.'.join(map(str, _MPS_MACOS))}"
+        raise DeviceError(f"device {name!r} {reason}; use 'auto' or 'cpu'")
     return name
 
 

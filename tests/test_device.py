@@ -22,6 +22,23 @@ def test_device_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
             resolve_device(name)
 
 
+@pytest.mark.parametrize(
+    ("version", "device"), [((14, 7), "cpu"), ((15, 0), "cpu"), ((15, 1), "mps"), ((26, 0), "mps")]
+)
+def test_apples_gpu_needs_a_macos_that_can_run_htdemucs(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int], device: str
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setattr("torch.backends.mps.is_macos_or_newer", lambda *least: version >= least)
+    assert resolve_device("auto") == device
+    if device == "mps":
+        assert resolve_device("mps") == "mps"
+    else:
+        with pytest.raises(DeviceError, match=r"'mps' is not .* or macOS is older than 15\.1; use 'auto' or 'cpu'"):
+            resolve_device("mps")
+
+
 def test_second_card_needs_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
