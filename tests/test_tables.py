@@ -79,6 +79,15 @@ def test_text_is_that_of_the_golden_file(tmp_path, write, name):
     assert (tmp_path / name).read_bytes() == (GOLDEN / name).read_bytes()
 
 
+@pytest.mark.parametrize("write", [write_csv, write_json])
+def test_lines_end_on_windows_as_they_do_elsewhere(tmp_path, monkeypatch, write):
+    """Python's own implementation of files asks `os.linesep` how lines end, as the one in C is built to know it."""
+    monkeypatch.setattr("io.open", pytest.importorskip("_pyio").open)
+    monkeypatch.setattr(os, "linesep", "\r\n")
+    write(song(), tmp_path / "table")
+    assert b"\r" not in (tmp_path / "table").read_bytes()
+
+
 def test_a_title_with_bytes_that_are_no_text_is_written(tmp_path):
     title = os.fsdecode(b"caf\xe9")
     write_json(Transcription([], 1.0, title=title), tmp_path / "song.json")

@@ -57,7 +57,7 @@ def write_json(transcription: Transcription, path: Path | str) -> None:
     }
     # A file name may hold bytes that are no text; escaped they survive, as UTF-8 they could not be written.
     with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(song, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(song, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
 def _row(note: DrumNote) -> dict[str, float | int | str]:
