@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +108,19 @@ def test_seeds_repeat_exactly_and_a_killed_run_goes_on(recipe_path: Path, source
     other = render_company(recipe_path, tmp_path / "c", 2, minutes=0.1, folders=[sources_dir])
     first = [np.load(tmp_path / name / clips[0].file)[:RATE_HZ] for name, clips in (("a", whole), ("c", other))]
     assert not np.array_equal(*first)
+
+
+def test_processes_render_the_same_clips(
+    recipe_path: Path, sources_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are spawned, as on Windows and macOS, and know nothing but what is handed to them."""
+    spawned = partial(ProcessPoolExecutor, mp_context=get_context("spawn"))
+    monkeypatch.setattr("mix2midi.training.company.pool.ProcessPoolExecutor", spawned)
+    alone = render_company(recipe_path, tmp_path / "a", 1, minutes=0.2, folders=[sources_dir])
+    shared = render_company(recipe_path, tmp_path / "b", 1, minutes=0.2, workers=2, folders=[sources_dir])
+    assert shared == alone
+    for entry in alone:
+        np.testing.assert_array_equal(np.load(tmp_path / "a" / entry.file), np.load(tmp_path / "b" / entry.file))
 
 
 def test_a_folder_that_cannot_be_made_is_named(recipe_path: Path, sources_dir: Path, tmp_path: Path) -> None:
