@@ -215,6 +215,34 @@ def test_range_of_the_picture(text: str, range_s: tuple[float, float]) -> None:
     assert parse_range(text) == range_s
 
 
+def test_the_same_bytes_whatever_the_hash_seed_the_time_zone_and_the_threads(
+    tmp_path: Path, stem_options: list[str]
+) -> None:
+    environments = (
+        {"PYTHONHASHSEED": "0", "TZ": "UTC", "OMP_NUM_THREADS": "1"},
+        {"PYTHONHASHSEED": "1", "TZ": "Asia/Kolkata", "OMP_NUM_THREADS": "2"},
+    )
+    written = []
+    for environment in environments:
+        song = write_song(tmp_path / environment["PYTHONHASHSEED"] / "song.wav")
+        options = ["--csv", "--json", "--plot", "--activations", "--quantize", "auto", "--swing", "auto"]
+        result = run_process(*stem_options, *options, song.name, cwd=song.parent, **environment)
+        assert result.returncode == 0, result.stderr
+        written.append({path.name: path.read_bytes() for path in song.parent.iterdir()})
+    assert len(written[0]) == 6
+    assert [name for name in written[0] if written[0][name] != written[1][name]] == []
+
+
+def test_no_text_is_read_or_written_in_the_encoding_of_the_system(tmp_path: Path, stem_options: list[str]) -> None:
+    """Python says where a file is opened without one: on Windows the same text would be other bytes."""
+    write_song(tmp_path / "song.wav")
+    words = [*stem_options, "--csv", "--json", "--plot", "--note-map", "gm", "song.wav"]
+    result = run_process(*words, cwd=tmp_path, PYTHONWARNDEFAULTENCODING="1", PYTHONWARNINGS="default::EncodingWarning")
+    assert result.returncode == 0, result.stderr
+    own = str(Path(__file__).resolve().parents[1] / "mix2midi")
+    assert [line for line in result.stderr.splitlines() if "EncodingWarning" in line and line.startswith(own)] == []
+
+
 # Many songs
 
 
