@@ -142,6 +142,15 @@ def test_the_saved_stem_has_the_low_end_of_its_drums(
     assert sdr_db(true, saved) > sdr_db(true, by_mask) + 0.5
 
 
+def test_a_song_is_heard_alike_whether_its_stem_is_saved(stems: tuple[np.ndarray, np.ndarray], tmp_path: Path) -> None:
+    drums, band = stems
+    gains = np.array([[1.5], [0.5]], dtype=np.float32)
+    song = write_song(tmp_path / "song.wav", drums + gains * band)
+    converter = Converter(separator=BUILTIN)
+    saved = converter.convert(song, Outputs(stem=tmp_path / "stem.wav"))
+    assert saved.transcription.notes == converter.convert(song).transcription.notes
+
+
 def test_real_drums_come_out_of_a_real_mix(separator: Separator, shared_dir: Path, tmp_path: Path) -> None:
     song = shared_dir / "data" / "mdb-dev" / "Rockabilly"
     mix, drums = (read_audio(song / name, RATE_HZ, mono=True)[0] for name in ("mix.flac", "drums.flac"))

@@ -76,7 +76,7 @@ def test_stem_louder_than_full_scale_is_not_clipped(
     assert np.abs(stem).max() == pytest.approx(0.5 * np.abs(4.0 * hits()).max())
 
 
-def test_the_low_end_of_each_channel_is_made_of_that_channel() -> None:
+def test_the_low_end_of_each_channel_is_made_of_that_channel(tmp_path: Path) -> None:
     """A mask left some of the bass in the left channel; in the right there are other drums, and nothing to mend."""
     time_s = np.arange(24 * LOW_RATE_HZ) / LOW_RATE_HZ
     onsets_s = np.arange(0.1, 23.0, 0.5)
@@ -85,8 +85,9 @@ def test_the_low_end_of_each_channel_is_made_of_that_channel() -> None:
     stem = np.stack([kick + 0.4 * bass, np.roll(kick, 700)]).astype(np.float32)
     song = np.stack([kick + bass, stem[1]]).astype(np.float32)
     notes = [DrumNote(float(onset_s), 36, 100) for onset_s in onsets_s]
-    with with_own_sounds(AudioArray(stem, LOW_RATE_HZ), AudioArray(song, LOW_RATE_HZ), notes) as restored:
-        change = np.abs(read_audio(restored, LOW_RATE_HZ) - stem)
+    kept = tmp_path / "stem.wav"
+    with with_own_sounds(AudioArray(stem, LOW_RATE_HZ), AudioArray(song, LOW_RATE_HZ), notes, kept):
+        change = np.abs(read_audio(kept, LOW_RATE_HZ) - stem)
     assert change[0].max() > 0.05
     assert change[1].max() < 1e-5
 

@@ -70,7 +70,10 @@ def separated(
 def with_own_sounds(
     stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], keep: Path | None = None
 ) -> Iterator[AudioSource]:
-    """The stem with the low end that its drums have throughout the song, for as long as the block runs.
+    """The stem, in mono, with the low end that its drums have throughout the song, for as long as the block runs.
+
+    What is kept is not what is heard: channels get their low ends one by one, so that a song would be transcribed in
+    another way where its stem is saved.
 
     Parameters
     ----------
@@ -81,14 +84,17 @@ def with_own_sounds(
     notes : sequence of DrumNote
         What was heard in the song, in order of onset.
     keep : Path, optional
-        Where the result stays. By default it goes when the block ends.
+        Where the result stays as well, with the channels of `stem`.
 
     Raises
     ------
     AudioError, OutputError
         As `separated`.
     """
-    with _written(keep, partial(_write_restored, stem, song, notes)) as restored:
+    if keep is not None:
+        with atomic_write(keep) as beside:
+            _write_restored(stem, song, notes, stem.channels, beside, keep)
+    with _written(None, partial(_write_restored, stem, song, notes, 1)) as restored:
         yield restored
 
 
@@ -105,17 +111,19 @@ def _written(keep: Path | None, write: Callable[[Path, Path], None]) -> Iterator
             yield AudioFile(folder / "stem.wav")
 
 
-def _write_restored(stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], path: Path, named: Path) -> None:
-    change = _change_of_low_end(stem, song, notes)
-    blocks = _sums(*(part.blocks(stem.rate_hz, mono=False) for part in (stem, change)))
-    _write_blocks(path, blocks, stem.rate_hz, stem.channels, round(stem.duration_s * stem.rate_hz), named=named)
+def _write_restored(
+    stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], channels: int, path: Path, named: Path
+) -> None:
+    change = _change_of_low_end(stem, song, notes, channels)
+    blocks = _sums(*(part.blocks(stem.rate_hz, mono=channels == 1) for part in (stem, change)))
+    _write_blocks(path, blocks, stem.rate_hz, channels, round(stem.duration_s * stem.rate_hz), named=named)
 
 
-def _change_of_low_end(stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote]) -> AudioArray:
-    low_mix = read_audio(song, LOW_RATE_HZ, mono=stem.channels == 1 or song.channels != stem.channels)
-    low_stem = read_audio(stem, LOW_RATE_HZ)
+def _change_of_low_end(stem: AudioSource, song: AudioSource, notes: Sequence[DrumNote], channels: int) -> AudioArray:
+    low_mix = read_audio(song, LOW_RATE_HZ, mono=channels == 1 or song.channels != channels)
+    low_stem = read_audio(stem, LOW_RATE_HZ, mono=channels == 1)
     length = min(low_mix.shape[1], low_stem.shape[1])
-    low_mix = np.broadcast_to(low_mix, (stem.channels, low_mix.shape[1]))
+    low_mix = np.broadcast_to(low_mix, (channels, low_mix.shape[1]))
     drums = [np.array([note.onset_s for note in notes if note.note == number]) for number in _LOW_NOTES]
     return AudioArray(change_low_end(low_mix[:, :length], low_stem[:, :length], drums), LOW_RATE_HZ)
 
