@@ -151,6 +151,14 @@ def test_only_a_downbeat_that_bends_the_beats_is_said_to():
     assert arrange(too_few, 4.0, ArrangeOptions(beats=BeatOptions(downbeat_s=1.1))).bent_s == 0.0
 
 
+def test_a_downbeat_on_the_first_hit_is_said_to_bend_the_beats_as_well():
+    pick_up = rock()[2:]  # on the off-beat; the bar line on it lies a hair before it
+    assert pick_up[0].onset_s == pytest.approx(0.6 + 0.5 * 60 / 110, abs=0.02)
+    arranged = arrange(pick_up, 19.0, ArrangeOptions(beats=BeatOptions(downbeat_s=pick_up[0].onset_s)))
+    assert np.abs(arranged.beats.downbeats_s - pick_up[0].onset_s).min() < 0.05
+    assert arranged.bent_s > 0.02
+
+
 def test_no_notes_get_an_even_grid():
     arranged = arrange([], 3.0, ArrangeOptions(quantize=QuantizeOptions()))
     assert arranged.notes == []

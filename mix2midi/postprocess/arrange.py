@@ -192,7 +192,8 @@ def _bent_s(beats: Beats, notes: Sequence[DrumNote], duration_s: float, options:
     if downbeat_s is None or not notes:
         return 0.0
     heard = _song_beats(notes, duration_s, replace(options, beats=replace(options.beats, downbeat_s=None)))
-    counted_s = beats.times_s[beats.times_s >= notes[0].onset_s]
+    # The first hit may lie a hair after its beat.
+    counted_s = beats.times_s[beats.times_s >= notes[0].onset_s - START_TOLERANCE_S]
     if heard.reason or not len(counted_s):  # a guess is nothing to lie beside
         return 0.0
     # Further off beats find back to what is heard, and say nothing.
