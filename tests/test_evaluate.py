@@ -106,6 +106,12 @@ class TestFindingSongs:
         write_text(tmp_path / "subclass.txt", "0.5 KD\n")
         assert reference_of(audio) == tmp_path / "subclass.txt"
 
+    def test_a_transcription_beside_midi_of_a_longer_suffix_is_not_taken_for_the_truth(self, tmp_path):
+        audio = write_audio(tmp_path / "1_funk_80_beat_4-4_1.wav")
+        write_midi(audio.with_suffix(".mid"), [(0.5, 36, 90)])
+        truth = write_midi(audio.with_suffix(".midi"), [(0.5, 36, 90)])
+        assert reference_of(audio) == truth
+
     def test_mdb_plusplus_has_its_own_midi(self, tmp_path):
         audio = write_audio(tmp_path / "plusplus.flac")
         write_midi(tmp_path / "plusplus.mid", [(0.5, 36, 90)])

@@ -52,7 +52,8 @@ SUBCLASS_NOTES: dict[str, int | None] = {
     "SST": 37,
     "TMB": None,
 }
-_MIDI_SUFFIXES = (".mid", ".midi")
+#: As data sets such as E-GMD write it, then as this program does: where both are, the second is a transcription.
+_MIDI_SUFFIXES = (".midi", ".mid")
 _STRANGE_SHARE = 0.05
 _SHOWN_NOTES = 8
 #: MDB Drums++ is a take of its own beside MDB's audio, and its MIDI belongs to it alone.
