@@ -227,6 +227,11 @@ class TestSongs:
         songs[0].reference.rename(songs[0].reference.with_suffix(".MID"))
         assert [song.audio for song in find_songs([tmp_path])] == [song.audio for song in songs]
 
+    def test_accents_may_be_apart_from_their_letters(self, tmp_path):
+        audio = write_audio(tmp_path / "Caf\u00e9.wav")
+        write_midi(tmp_path / "Cafe\u0301.mid", [(0.5, 36, 90)])  # as macOS writes it into an archive
+        assert [song.audio for song in find_songs([tmp_path])] == [audio]
+
     def test_notes_of_another_map_are_said(self, tmp_path):
         strangers = [DrumNote(0.5 * n, 24 + n % 2, 80) for n in range(10)]
         postprocess.write_midi(Transcription(strangers, 5.0), tmp_path / "a.mid")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from mix2midi.audio import find_audio
 from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
+from mix2midi.files import sameness
 from mix2midi.notes import DrumNote
 from mix2midi.pipeline.outputs import is_own_stem
 from mix2midi.postprocess import Beats, TimeSignature, read_midi_beats, read_midi_notes
@@ -124,17 +125,17 @@ def reference_of(audio: Path) -> Path | None:
 
 
 def _first_there(candidates: Sequence[Path]) -> Path | None:
-    """The first of some files of one folder that exists, whatever the case of its name."""
+    """The first of some files of one folder that exists, whatever the case of its name and the form of its accents."""
     folder = candidates[0].parent
     there = _files_of(folder, folder.stat().st_mtime_ns)
-    found = (candidate if candidate.is_file() else there.get(candidate.name.lower()) for candidate in candidates)
+    found = (candidate if candidate.is_file() else there.get(sameness(candidate.name)) for candidate in candidates)
     return next((file for file in found if file is not None), None)
 
 
 @lru_cache(maxsize=8)
 def _files_of(folder: Path, changed_ns: int) -> dict[str, Path]:
-    """The files of a folder by name in small letters; read once as long as it does not change."""
-    return {file.name.lower(): file for file in sorted(folder.iterdir()) if file.is_file()}
+    """The files of a folder by `sameness` of name; read once as long as it does not change."""
+    return {sameness(file.name): file for file in sorted(folder.iterdir()) if file.is_file()}
 
 
 def read_reference(path: Path | str) -> Reference:
