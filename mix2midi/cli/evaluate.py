@@ -28,6 +28,7 @@ _SHOWN = 3
 EXAMPLES = """\
 Examples:
   mix2midi evaluate songs/                                NAME.wav with NAME.mid or NAME_reference.mid beside it
+  mix2midi evaluate "MDB Drums/audio/drum_only" --stem-only
   mix2midi evaluate mdb/ --input drums.flac --stem-only   folders with class.txt or subclass.txt of MDB Drums
   mix2midi evaluate mdb/ --input mix.flac --separator htdemucs --json scores.json
 """
@@ -142,7 +143,7 @@ def warn_of_left_out(folders: Sequence[Path]) -> None:
     if left_out:
         others = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
         names = ", ".join(map(str, left_out[:_SHOWN])) + others
-        complain(f"{names}: left out, without a reference; it is to be called NAME_reference.mid")
+        complain(f"{names}: left out, without a reference; it is to be called NAME_reference.mid or .txt")
 
 
 def warn_of_own(songs: Sequence[Song]) -> None:

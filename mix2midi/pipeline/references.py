@@ -1,18 +1,15 @@
-"""Songs with known drum parts: where they lie in a folder, and how their annotations are read.
+"""Songs with known drum parts: where they lie in a folder, and which file says what is in them.
 
-Understood are MIDI files, and the two text formats of MDB Drums (C. Southall, C.-W. Wu, A. Lerch, J. Hockman,
-"MDB Drums: an annotated subset of MedleyDB for automatic drum transcription", ISMIR late-breaking, 2017): one hit a
-line, its time in seconds and its label.
+Understood are MIDI files and annotations as text, see `mix2midi.pipeline.annotations`.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -23,38 +20,21 @@ from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.files import sameness
 from mix2midi.notes import DrumNote
+from mix2midi.pipeline.annotations import read_annotation, read_classes, read_labels, read_subclasses
 from mix2midi.pipeline.outputs import is_own_stem
 from mix2midi.postprocess import Beats, TimeSignature, read_midi_beats, read_midi_notes
 from mix2midi.scores import Reference
 
-#: Label of MDB's class.txt to a note of that class. OT (tambourine or side stick) is left out, as the field does.
-CLASS_NOTES: dict[str, int | None] = {"KD": 36, "SD": 38, "TT": 45, "HH": 42, "CY": 49, "OT": None}
-#: Label of MDB's subclass.txt to its General MIDI note. A side stick, OT in class.txt, is a snare as it is elsewhere.
-SUBCLASS_NOTES: dict[str, int | None] = {
-    "KD": 36,
-    "SD": 38,  # head
-    "SDB": 38,  # brush
-    "SDD": 38,  # drag
-    "SDF": 38,  # flam
-    "SDG": 38,  # ghost note
-    "SDNS": 38,  # wires off
-    "CHH": 42,
-    "OHH": 46,
-    "PHH": 44,
-    "HIT": 50,
-    "MHT": 48,
-    "HFT": 43,
-    "LFT": 41,
-    "RDC": 51,
-    "RDB": 53,
-    "CRC": 49,
-    "CHC": 52,
-    "SPC": 55,
-    "SST": 37,
-    "TMB": None,
-}
 #: As data sets such as E-GMD write it, then as this program does: where both are, the second is a transcription.
 _MIDI_SUFFIXES = (".midi", ".mid")
+#: How names of annotations end, and how each is read; the first that fits.
+_ANNOTATIONS: dict[str, Callable[[Path], Reference]] = {
+    "_reference.txt": read_annotation,
+    "subclass.txt": read_subclasses,
+    "class.txt": read_classes,
+}
+#: What the names of recordings in MDB Drums end with.
+_MDB_ENDINGS = ("_Drum", "_MIX")
 _STRANGE_SHARE = 0.05
 _SHOWN_NOTES = 8
 #: MDB Drums++ is a take of its own beside MDB's audio, and its MIDI belongs to it alone.
@@ -113,23 +93,37 @@ def audio_without_reference(folders: Sequence[Path | str]) -> list[Path]:
 
 
 def reference_of(audio: Path) -> Path | None:
-    """The file beside a recording that says which drums are in it, or None.
+    """The file that says which drums are in a recording, or None.
 
-    ``NAME_reference.mid`` comes first, then MDB's ``subclass.txt`` and ``class.txt``, then ``NAME.mid``: in a folder
-    with annotations, a MIDI file of the same name is more likely a transcription than the truth.
+    ``NAME_reference.mid`` or ``.txt`` beside it comes first, then MDB's ``subclass.txt`` and ``class.txt``, beside it
+    or where MDB Drums has them, then ``NAME.mid``: where there are annotations, a MIDI file of the same name is more
+    likely a transcription than the truth.
     """
-    named = [audio.with_name(audio.stem + "_reference" + suffix) for suffix in _MIDI_SUFFIXES]
+    named = [audio.with_name(audio.stem + "_reference" + suffix) for suffix in (*_MIDI_SUFFIXES, ".txt")]
     same_name = [audio.with_suffix(suffix) for suffix in _MIDI_SUFFIXES]
     annotations = [audio.with_name(name) for name in ("subclass.txt", "class.txt")]
+    annotations += [_in_mdb(audio, kind, f"_{kind}.txt") for kind in ("subclass", "class")]
     return _first_there(named + (same_name if audio.stem == _PLUSPLUS else annotations + same_name))
 
 
+def _in_mdb(audio: Path, kind: str, ending: str) -> Path:
+    """Where MDB Drums, as it is handed out, has an annotation of ``audio/drum_only/NAME_Drum.wav`` and the like."""
+    name = audio.stem
+    for of_recording in _MDB_ENDINGS:
+        name = name.removesuffix(of_recording)
+    return Path(os.path.abspath(audio)).parents[2] / "annotations" / kind / (name + ending)
+
+
 def _first_there(candidates: Sequence[Path]) -> Path | None:
-    """The first of some files of one folder that exists, whatever the case of its name and the form of its accents."""
-    folder = candidates[0].parent
-    there = _files_of(folder, folder.stat().st_mtime_ns)
-    found = (candidate if candidate.is_file() else there.get(sameness(candidate.name)) for candidate in candidates)
-    return next((file for file in found if file is not None), None)
+    """The first of some files that exists, whatever the case of its name and the form of its accents."""
+    return next((file for file in map(_there, candidates) if file is not None), None)
+
+
+def _there(candidate: Path) -> Path | None:
+    if candidate.is_file():
+        return candidate
+    folder = candidate.parent
+    return _files_of(folder, folder.stat().st_mtime_ns).get(sameness(candidate.name)) if folder.is_dir() else None
 
 
 @lru_cache(maxsize=8)
@@ -139,7 +133,7 @@ def _files_of(folder: Path, changed_ns: int) -> dict[str, Path]:
 
 
 def read_reference(path: Path | str) -> Reference:
-    """Read a MIDI file or an annotation of MDB Drums.
+    """Read a MIDI file or an annotation.
 
     Raises
     ------
@@ -150,11 +144,12 @@ def read_reference(path: Path | str) -> Reference:
     if path.suffix.lower() in _MIDI_SUFFIXES:
         return Reference([DrumNote(*hit) for hit in read_midi_notes(path)])
     name = path.name.lower()  # as `reference_of` finds it
-    if name == "class.txt":
-        return Reference(_labelled_notes(path, CLASS_NOTES), knows_pieces=False, knows_velocities=False)
-    if name == "subclass.txt":
-        return Reference(_labelled_notes(path, SUBCLASS_NOTES), knows_velocities=False)
-    raise OptionError(f"{path}: not a reference; give a MIDI file, or class.txt or subclass.txt of MDB Drums")
+    for ending, read in _ANNOTATIONS.items():
+        if name.endswith(ending):
+            return read(path)
+    raise OptionError(
+        f"{path}: not a reference; give a MIDI file, class.txt or subclass.txt of MDB Drums, or NAME_reference.txt"
+    )
 
 
 def strange_notes(reference: Reference) -> str:
@@ -176,7 +171,8 @@ def read_true_beats(song: Song) -> Beats | None:
     """The true beats of a song, where they are known.
 
     MDB's ``beats.txt`` (time in seconds and position in the bar), which describes every recording of its folder but
-    ``plusplus``; else those of a MIDI reference, see `mix2midi.postprocess.read_midi_beats`.
+    ``plusplus``, or what MDB Drums has in its place; else those of a MIDI reference, see
+    `mix2midi.postprocess.read_midi_beats`.
 
     Raises
     ------
@@ -185,12 +181,12 @@ def read_true_beats(song: Song) -> Beats | None:
     """
     if song.reference.suffix.lower() in _MIDI_SUFFIXES:
         return read_midi_beats(song.reference)
-    path = _first_there([song.audio.with_name("beats.txt")])
+    path = _first_there([song.audio.with_name("beats.txt"), _in_mdb(song.audio, "beats", "_MIX.beats")])
     return _read_beats(path) if path is not None else None
 
 
 def _read_beats(path: Path) -> Beats | None:
-    beats = _read_labels(path)
+    beats = read_labels(path)
     try:
         position = np.array([int(label) for _, label in beats], dtype=np.int64)
     except ValueError as error:
@@ -234,7 +230,7 @@ def _check_one_each(songs: Sequence[Song]) -> None:
             names = ", ".join(song.audio.name for song in group)
             raise OptionError(
                 f"{reference}: is the annotation of several recordings ({names}); say which is meant, as in "
-                f"--input {group[0].audio.name}"
+                f"--input {group[0].audio.name}, or name the folder of one kind"
             )
 
 
@@ -260,25 +256,3 @@ def _audio_of(path: Path, input_name: str | None) -> list[Path]:
 def _is_hidden(path: Path) -> bool:
     """Whether a file lies where `find_audio` does not look either, such as in the trash of a drive."""
     return any(part.startswith(".") for part in path.parts)
-
-
-def _read_labels(path: Path) -> list[tuple[float, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()  # editors of Windows mark UTF-8 as such
-        fields = [line.split() for line in lines if line.strip()]
-        labels = [(float(time_s), label) for time_s, label in fields]
-    except (OSError, ValueError) as error:
-        raise OptionError(f"{path}: not lines of a time in seconds and a label ({error}); correct it") from error
-    strange = [time_s for time_s, _ in labels if not isfinite(time_s)]
-    if strange:
-        raise OptionError(f"{path}: {strange[0]} is no time in seconds; correct it")
-    return labels
-
-
-def _labelled_notes(path: Path, notes: dict[str, int | None]) -> list[DrumNote]:
-    hits = _read_labels(path)
-    unknown = sorted({label for _, label in hits} - set(notes))
-    if unknown:
-        raise OptionError(f"{path}: unknown labels {', '.join(unknown)}; use those of MDB Drums ({', '.join(notes)})")
-    known = [(max(time_s, 0.0), notes[label]) for time_s, label in hits]
-    return sorted(DrumNote(time_s, note, velocity=100) for time_s, note in known if note is not None)
