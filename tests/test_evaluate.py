@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -10,9 +11,10 @@ from typer.testing import CliRunner
 
 from mix2midi import postprocess
 from mix2midi.cli import app
-from mix2midi.errors import AudioError, OptionError
+from mix2midi.errors import AudioError, ModelError, OptionError
 from mix2midi.files import PROGRAM
 from mix2midi.notes import DrumNote, Transcription
+from mix2midi.pipeline import Converter
 from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
 from mix2midi.pipeline.references import find_songs, read_reference, strange_notes
 from mix2midi.pipeline.score_tables import ScoreTable, score_tables
@@ -90,6 +92,33 @@ class TestEvaluation:
         assert evaluation.to_dict()["failures"][0]["audio"] == str(songs[0].audio)
         with pytest.raises(AudioError, match="is no audio"):
             evaluate_songs(songs[:1], transcribe)
+
+    def test_an_unexpected_error_costs_one_song_and_what_is_wrong_for_all_ends_the_run(self, songs):
+        def transcribe(path):
+            if path.stem == "one":
+                raise error
+            return only_kicks(path)
+
+        error: Exception = MemoryError()
+        evaluation = evaluate_songs(songs, transcribe)
+        assert [entry.song.name for entry in evaluation.songs] == ["two"]
+        assert "unexpected MemoryError" in evaluation.failures[0].message
+        for error in (ModelError("no weights"), OptionError("no such device")):
+            with pytest.raises(type(error)):
+                evaluate_songs(songs, transcribe)
+
+    def test_a_run_that_is_stopped_leaves_what_was_scored(self, songs, tmp_path, monkeypatch):
+        def convert(self, path, on_progress):
+            if path.stem == "two":
+                raise KeyboardInterrupt
+            return SimpleNamespace(transcription=only_kicks(path))
+
+        monkeypatch.setattr(Converter, "convert", convert)
+        scores = tmp_path / "scores.json"
+        result = CliRunner().invoke(app, ["evaluate", str(tmp_path), "--stem-only", "--json", str(scores)])
+        assert result.exit_code == 130
+        left = json.loads(scores.read_text(encoding="utf-8"))
+        assert [song["name"] for song in left["songs"]] == ["one"] and left["songs_left"] == 1
 
     def test_the_command_lists_what_failed_and_replaces_nothing_of_the_users(self, songs, tmp_path):
         weights = write_tiny_weights(tmp_path / "tiny.safetensors")

@@ -51,7 +51,12 @@ def evaluate_command(
     stem_only: options.StemOnly = False,
     json: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Also write all scores as JSON.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Also write all scores as JSON, anew after every song.",
+            rich_help_panel=options.OUTPUT,
+        ),
     ] = None,
     overwrite: options.Overwrite = False,
     markdown: Annotated[
@@ -89,6 +94,7 @@ def evaluate_command(
             lambda path: converter.convert(path, on_progress=bars.stage).transcription,
             settings=describe_settings(converter, input_name, weights),
             on_start=lambda song: bars.start(song.name),
+            on_scored=lambda so_far: write_evaluation(so_far, json) if json is not None else None,
         )
     if json is not None:
         write_evaluation(evaluation, json)

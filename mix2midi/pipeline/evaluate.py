@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mix2midi.errors import AudioError
+from mix2midi.errors import ModelError, OptionError
 from mix2midi.files import PROGRAM, atomic_write
 from mix2midi.notes import Transcription
 from mix2midi.pipeline.batch import Failure
@@ -56,12 +56,15 @@ class Evaluation:
     settings : mapping of str to str
         What is needed to make the same table again, in words.
     failures : sequence of Failure
-        Songs that could not be read.
+        Songs that could not be transcribed.
+    songs_left : int
+        Songs that were still to come; 0 when the evaluation is complete.
     """
 
     songs: Sequence[SongScores]
     settings: Mapping[str, str] = field(default_factory=dict)
     failures: Sequence[Failure] = ()
+    songs_left: int = 0
 
     @property
     def pooled(self) -> Scores:
@@ -98,6 +101,7 @@ class Evaluation:
                 for entry in self.songs
             ],
             "failures": [{"audio": str(failure.song), "reason": str(failure.error)} for failure in self.failures],
+            "songs_left": self.songs_left,
         }
 
 
@@ -107,6 +111,7 @@ def evaluate_songs(
     *,
     settings: Mapping[str, str] | None = None,
     on_start: Callable[[Song], None] | None = None,
+    on_scored: Callable[[Evaluation], None] | None = None,
 ) -> Evaluation:
     """Transcribe songs and compare them with their references.
 
@@ -120,6 +125,8 @@ def evaluate_songs(
         Kept with the result.
     on_start : callable, optional
         Told of every song before it is transcribed.
+    on_scored : callable, optional
+        Given, after every song, the evaluation of those so far: a night's work is not to be lost with its last song.
 
     Returns
     -------
@@ -129,26 +136,30 @@ def evaluate_songs(
     ------
     OptionError
         A reference is unreadable. All are read before the first song is transcribed.
-    AudioError
-        None of the songs can be read; a few that cannot are `Evaluation.failures`.
-    Mix2MidiError
-        Whatever else `transcribe` raises.
+    ModelError
+        From `transcribe`, as an `OptionError`: what is wrong with models and options is wrong for every song.
+    Exception
+        None of the songs can be transcribed: the first one's error. A few that cannot are `Evaluation.failures`.
     """
     references = [(read_reference(song.reference), read_true_beats(song)) for song in songs]
     results, failures = [], list[Failure]()
-    for song, (reference, true_beats) in zip(songs, references, strict=True):
+    for number, (song, (reference, true_beats)) in enumerate(zip(songs, references, strict=True), start=1):
         if on_start is not None:
             on_start(song)
         started = time.perf_counter()
         try:
             transcription = transcribe(song.audio)
-        except AudioError as error:
+        except (ModelError, OptionError):
+            raise
+        except Exception as error:  # as in a batch, one odd file does not cost the others
             failures.append(Failure(song.audio, error))
             continue
         elapsed_s = time.perf_counter() - started
         scores = score_notes(reference, transcription.notes)
         timed = None if true_beats is None else score_time(true_beats, reference.notes, transcription)
         results.append(SongScores(song, scores, transcription.separator, transcription.duration_s, elapsed_s, timed))
+        if on_scored is not None:
+            on_scored(Evaluation(tuple(results), dict(settings or {}), tuple(failures), len(songs) - number))
     if failures and not results:
         raise failures[0].error
     return Evaluation(results, dict(settings or {}), failures)
