@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ def test_find_audio_walks_folders_in_order(tmp_path: Path) -> None:
         album / "b.wav",
         album / "sub" / "c.flac",
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
+def test_linked_folders_are_walked_once_and_never_in_circles(tmp_path: Path) -> None:
+    for name in ["music/a/1.wav", "nas/b/2.wav", "nas/c/3.wav"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    music = tmp_path / "music"
+    links = {"b": tmp_path / "nas", "again": tmp_path / "nas" / "b", "0": music / "a", "up": tmp_path, "self": music}
+    for name, target in links.items():
+        (music / name).symlink_to(target)
+    (tmp_path / "nas" / "c" / "back").symlink_to(music)
+    (music / "gone").symlink_to(tmp_path / "nowhere")
+    assert find_audio([music]) == [music / "a/1.wav", music / "again/2.wav", music / "b/c/3.wav"]
 
 
 def test_folder_without_audio(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ it: players and DAWs then play everything that was encoded, 1105 samples of sile
 with the usual AAC encoder, and so does this package. A track that starts late in a video is preceded by silence.
 """
 
-from mix2midi.audio.find import AUDIO_SUFFIXES, find_audio
+from mix2midi.audio.find import AUDIO_SUFFIXES, find_audio, walk_files
 from mix2midi.audio.source import AudioArray, AudioFile, AudioSource, read_audio
 
-__all__ = ["AUDIO_SUFFIXES", "AudioArray", "AudioFile", "AudioSource", "find_audio", "read_audio"]
+__all__ = ["AUDIO_SUFFIXES", "AudioArray", "AudioFile", "AudioSource", "find_audio", "read_audio", "walk_files"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mix2midi.audio import find_audio
+from mix2midi.audio import find_audio, walk_files
 from mix2midi.drums import piece_of_note
 from mix2midi.errors import AudioError, OptionError
 from mix2midi.files import sameness
@@ -245,14 +245,7 @@ def _audio_of(path: Path, input_name: str | None) -> list[Path]:
         raise AudioError(f"{path}: no such file or folder; check the name")
     if input_name is None or path.is_file():
         return find_audio([path])
-    audio = sorted(
-        file for file in path.rglob("*") if file.name == input_name and not _is_hidden(file.relative_to(path))
-    )
+    audio = sorted(file for file in walk_files(path) if file.name == input_name)
     if not audio:
         raise AudioError(f"{path}: no {input_name} in it or its folders; name the audio of a song with --input")
     return audio
-
-
-def _is_hidden(path: Path) -> bool:
-    """Whether a file lies where `find_audio` does not look either, such as in the trash of a drive."""
-    return any(part.startswith(".") for part in path.parts)
