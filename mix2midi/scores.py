@@ -165,12 +165,13 @@ class ClassScores:
 
     @property
     def calibration_error(self) -> float:
-        """Expected calibration error of the confidences, 0 to 1, in ten bins of equal width; NaN without an estimate.
+        """Expected calibration error of the confidences, 0 to 1, in ten bins of equal width.
 
+        NaN without an estimate, and where one is NaN: other programs do not say how sure they are.
         Guo et al., "On Calibration of Modern Neural Networks", ICML 2017.
         """
         confidence, right = self.confidences
-        if not confidence.size:
+        if not confidence.size or np.isnan(confidence).any():
             return float("nan")
         bins = np.minimum((confidence * _CONFIDENCE_BINS).astype(int), _CONFIDENCE_BINS - 1)
         distance = [abs(float(np.sum(confidence[bins == b] - right[bins == b]))) for b in range(_CONFIDENCE_BINS)]

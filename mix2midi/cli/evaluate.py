@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +14,12 @@ import typer
 from mix2midi.cli import options
 from mix2midi.cli.group import complain
 from mix2midi.cli.progress import Bars, is_terminal
-from mix2midi.errors import Mix2MidiError
+from mix2midi.errors import Mix2MidiError, OptionError
 
 if TYPE_CHECKING:
+    from mix2midi.notes import Transcription
     from mix2midi.pipeline import Converter
+    from mix2midi.pipeline.converter import OnStage
     from mix2midi.pipeline.evaluate import Evaluation
     from mix2midi.pipeline.references import Song
 
@@ -31,6 +34,7 @@ Examples:
   mix2midi evaluate "MDB Drums/audio/drum_only" --stem-only
   mix2midi evaluate mdb/ --input drums.flac --stem-only   folders with class.txt or subclass.txt of MDB Drums
   mix2midi evaluate mdb/ --input mix.flac --separator htdemucs --json scores.json
+  mix2midi evaluate songs/ --transcriptions theirs/       NAME.mid by any other program for each NAME.wav
 """
 
 
@@ -49,6 +53,15 @@ def evaluate_command(
         typer.Option("--input", metavar="NAME", help="File name of each song's audio.", rich_help_panel=options.INPUT),
     ] = None,
     stem_only: options.StemOnly = False,
+    transcriptions: Annotated[
+        Path | None,
+        typer.Option(
+            "--transcriptions",
+            metavar="FOLDER",
+            help="Score the MIDI files there, made by any program, instead.",
+            rich_help_panel=options.INPUT,
+        ),
+    ] = None,
     json: Annotated[
         Path | None,
         typer.Option(
@@ -71,8 +84,11 @@ def evaluate_command(
     """Score the transcription of songs whose drum parts are known."""
     from mix2midi.pipeline import Converter
     from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
+    from mix2midi.pipeline.others import find_transcriptions
     from mix2midi.pipeline.references import find_songs
 
+    if transcriptions is not None and (stem_only or separator != "auto" or weights is not None):
+        raise OptionError("--transcriptions: nothing is transcribed; leave out --stem-only, --separator and --weights")
     songs = find_songs(folders, input_name)
     if not quiet:
         if input_name is None:
@@ -89,10 +105,11 @@ def evaluate_command(
             model_dir=model_dir,
             on_download=bars.download,
         )
+        theirs = None if transcriptions is None else find_transcriptions(transcriptions, songs)
         evaluation = evaluate_songs(
             songs,
-            lambda path: converter.convert(path, on_progress=bars.stage).transcription,
-            settings=describe_settings(converter, input_name, weights),
+            partial(transcribe, converter, theirs, bars.stage),
+            settings=describe_settings(converter, input_name, weights, transcriptions),
             on_start=lambda song: bars.start(song.name),
             on_scored=lambda so_far: write_evaluation(so_far, json) if json is not None else None,
         )
@@ -106,13 +123,28 @@ def evaluate_command(
         raise typer.Exit(1)
 
 
-def describe_settings(converter: Converter, input_name: str | None, weights: Path | None) -> dict[str, str]:
+def transcribe(
+    converter: Converter, theirs: Mapping[Path, Path] | None, on_progress: OnStage, path: Path
+) -> Transcription:
+    """The transcription of a song to be scored: our own, or that of another program."""
+    from mix2midi.pipeline.others import read_transcription
+
+    if theirs is not None:
+        return read_transcription(theirs[path], path)
+    return converter.convert(path, on_progress=on_progress).transcription
+
+
+def describe_settings(
+    converter: Converter, input_name: str | None, weights: Path | None, transcriptions: Path | None
+) -> dict[str, str]:
     """What is needed to make the same scores again, in words."""
     from mix2midi import __version__
 
+    settings = {"version": __version__, "input": input_name or "audio with MIDI"}
+    if transcriptions is not None:
+        return {**settings, "transcriptions": str(transcriptions)}
     return {
-        "version": __version__,
-        "input": input_name or "audio with MIDI",
+        **settings,
         "separator": converter.choice.reason,
         "device": converter.device,
         "weights": "shipped" if weights is None else weights.name,
@@ -188,6 +220,7 @@ def print_tables(evaluation: Evaluation, *, markdown: bool) -> None:
             typer.echo(f"{table.title}\n\n{table.to_markdown()}")
         else:
             console.print(table.to_rich())
-    typer.echo(f"separator  {evaluation.settings['separator']}")
-    typer.echo(f"device     {evaluation.settings['device']}")
+    for name in ("transcriptions", "separator", "device"):
+        if name in evaluation.settings:
+            typer.echo(f"{name:10s} {evaluation.settings[name]}")
     typer.echo(f"time       {evaluation.elapsed_s:.1f} s for {clock(evaluation.audio_s)} of audio")

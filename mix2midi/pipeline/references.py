@@ -26,7 +26,7 @@ from mix2midi.postprocess import Beats, TimeSignature, read_midi_beats, read_mid
 from mix2midi.scores import Reference
 
 #: As data sets such as E-GMD write it, then as this program does: where both are, the second is a transcription.
-_MIDI_SUFFIXES = (".midi", ".mid")
+MIDI_SUFFIXES = (".midi", ".mid")
 #: How names of annotations end, and how each is read; the first that fits.
 _ANNOTATIONS: dict[str, Callable[[Path], Reference]] = {
     "_reference.txt": read_annotation,
@@ -99,8 +99,8 @@ def reference_of(audio: Path) -> Path | None:
     or where MDB Drums has them, then ``NAME.mid``: where there are annotations, a MIDI file of the same name is more
     likely a transcription than the truth.
     """
-    named = [audio.with_name(audio.stem + "_reference" + suffix) for suffix in (*_MIDI_SUFFIXES, ".txt")]
-    same_name = [audio.with_suffix(suffix) for suffix in _MIDI_SUFFIXES]
+    named = [audio.with_name(audio.stem + "_reference" + suffix) for suffix in (*MIDI_SUFFIXES, ".txt")]
+    same_name = [audio.with_suffix(suffix) for suffix in MIDI_SUFFIXES]
     annotations = [audio.with_name(name) for name in ("subclass.txt", "class.txt")]
     annotations += [_in_mdb(audio, kind, f"_{kind}.txt") for kind in ("subclass", "class")]
     return _first_there(named + (same_name if audio.stem == _PLUSPLUS else annotations + same_name))
@@ -141,7 +141,7 @@ def read_reference(path: Path | str) -> Reference:
         The file is unreadable, or of no format that is understood.
     """
     path = Path(path)
-    if path.suffix.lower() in _MIDI_SUFFIXES:
+    if path.suffix.lower() in MIDI_SUFFIXES:
         return Reference([DrumNote(*hit) for hit in read_midi_notes(path)])
     name = path.name.lower()  # as `reference_of` finds it
     for ending, read in _ANNOTATIONS.items():
@@ -179,7 +179,7 @@ def read_true_beats(song: Song) -> Beats | None:
     OptionError
         The file is unreadable.
     """
-    if song.reference.suffix.lower() in _MIDI_SUFFIXES:
+    if song.reference.suffix.lower() in MIDI_SUFFIXES:
         return read_midi_beats(song.reference)
     path = _first_there([song.audio.with_name("beats.txt"), _in_mdb(song.audio, "beats", "_MIX.beats")])
     return _read_beats(path) if path is not None else None
