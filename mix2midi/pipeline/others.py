@@ -1,7 +1,8 @@
-"""Transcriptions that any program made, found beside nothing but their names, to be scored as our own are."""
+"""Transcriptions that any program made, which are found by their names and scored as our own are."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from math import nan
@@ -56,8 +57,9 @@ def find_transcriptions(folder: Path, songs: Sequence[Song]) -> dict[Path, Path]
             "folder is, and one in which nothing was heard is to be an empty one"
         )
     files = {audio: file for audio, file in found.items() if file is not None}
+    songs_of_file = Counter(files.values())
     for audio, file in files.items():
-        if sum(other == file for other in files.values()) > 1:
+        if songs_of_file[file] > 1:
             raise OptionError(f"{file}: would be the transcription of several songs, as of {audio}; keep their folders")
     return files
 
