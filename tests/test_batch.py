@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import traceback
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +223,12 @@ def test_no_two_songs_share_a_file(names: list[tuple[str, str, str]], into_one: 
 def test_two_songs_that_no_suffix_tells_apart_are_refused(tmp_path: Path) -> None:
     songs = touch(tmp_path, "a.wav", "a.mp3", "a.wav.flac")
     with pytest.raises(OptionError, match=r"a\.wav and .*a\.wav\.flac would both become .*a\.wav\.mid"):
+        plan_jobs(songs)
+
+
+def test_names_that_look_alike_are_said_to(tmp_path: Path) -> None:
+    songs = [tmp_path / unicodedata.normalize(form, "Caf\xe9.wav") for form in ("NFC", "NFD")]
+    with pytest.raises(OptionError, match="by how accents are stored, alone: rename one"):
         plan_jobs(songs)
 
 

@@ -293,7 +293,10 @@ def _check_distinct(songs: Sequence[Path], targets: Sequence[Path]) -> None:
     for song, target in zip(songs, targets, strict=True):
         other = seen.setdefault(sameness(target), song)
         if other is not song:
-            raise OptionError(f"{other} and {song} would both become {target}; convert them into different folders")
+            hint = "convert them into different folders"
+            if other.parent == song.parent and sameness(other.name) == sameness(song.name):
+                hint = "their names differ by case, or by how accents are stored, alone: rename one"
+            raise OptionError(f"{other} and {song} would both become {target}; {hint}")
 
 
 def _check_songs_stay(jobs: Sequence[Job]) -> None:
