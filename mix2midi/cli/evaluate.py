@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mix2midi import __version__
 from mix2midi.cli import options
 from mix2midi.cli.group import complain
 from mix2midi.cli.progress import Bars, is_terminal
@@ -38,43 +39,47 @@ Examples:
 """
 
 
+Folders = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="FOLDER", help="Folders of songs with references.", readable=False, rich_help_panel=options.INPUT
+    ),
+]
+InputName = Annotated[
+    str | None,
+    typer.Option("--input", metavar="NAME", help="File name of each song's audio.", rich_help_panel=options.INPUT),
+]
+Transcriptions = Annotated[
+    Path | None,
+    typer.Option(
+        "--transcriptions",
+        metavar="FOLDER",
+        help="Score the MIDI files there, made by any program, instead.",
+        rich_help_panel=options.INPUT,
+    ),
+]
+ScoresFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="Also write all scores as JSON, after every song.",
+        rich_help_panel=options.OUTPUT,
+    ),
+]
+Markdown = Annotated[
+    bool, typer.Option("--markdown", help="Print the tables as Markdown.", rich_help_panel=options.OUTPUT)
+]
+
+
 def evaluate_command(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FOLDER",
-            help="Folders of songs with references.",
-            readable=False,
-            rich_help_panel=options.INPUT,
-        ),
-    ],
-    input_name: Annotated[
-        str | None,
-        typer.Option("--input", metavar="NAME", help="File name of each song's audio.", rich_help_panel=options.INPUT),
-    ] = None,
+    folders: Folders,
+    input_name: InputName = None,
     stem_only: options.StemOnly = False,
-    transcriptions: Annotated[
-        Path | None,
-        typer.Option(
-            "--transcriptions",
-            metavar="FOLDER",
-            help="Score the MIDI files there, made by any program, instead.",
-            rich_help_panel=options.INPUT,
-        ),
-    ] = None,
-    json: Annotated[
-        Path | None,
-        typer.Option(
-            "--json",
-            metavar="FILE",
-            help="Also write all scores as JSON, anew after every song.",
-            rich_help_panel=options.OUTPUT,
-        ),
-    ] = None,
+    transcriptions: Transcriptions = None,
+    json: ScoresFile = None,
     overwrite: options.Overwrite = False,
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the tables as Markdown.", rich_help_panel=options.OUTPUT)
-    ] = False,
+    markdown: Markdown = False,
     separator: options.SeparatorName = "auto",
     model_dir: options.ModelDir = None,
     weights: options.WeightsFile = None,
@@ -84,7 +89,6 @@ def evaluate_command(
     """Score the transcription of songs whose drum parts are known."""
     from mix2midi.pipeline import Converter
     from mix2midi.pipeline.evaluate import evaluate_songs, write_evaluation
-    from mix2midi.pipeline.others import find_transcriptions
     from mix2midi.pipeline.references import find_songs
 
     if transcriptions is not None and (stem_only or separator != "auto" or weights is not None):
@@ -97,19 +101,22 @@ def evaluate_command(
         warn_of_strange_notes(songs)
     check_scores_file(json, songs, overwrite=overwrite)
     with Bars(not quiet) as bars:
-        converter = Converter(
-            separator=separator,
-            stem_only=stem_only,
-            device=device,
-            weights=weights,
-            model_dir=model_dir,
-            on_download=bars.download,
-        )
-        theirs = None if transcriptions is None else find_transcriptions(transcriptions, songs)
+        if transcriptions is not None:
+            transcribe, maker = reader_of(transcriptions, songs), {"transcriptions": str(transcriptions)}
+        else:
+            converter = Converter(
+                separator=separator,
+                stem_only=stem_only,
+                device=device,
+                weights=weights,
+                model_dir=model_dir,
+                on_download=bars.download,
+            )
+            transcribe, maker = partial(transcribe_with, converter, bars.stage), describe(converter, weights)
         evaluation = evaluate_songs(
             songs,
-            partial(transcribe, converter, theirs, bars.stage),
-            settings=describe_settings(converter, input_name, weights, transcriptions),
+            transcribe,
+            settings={"version": __version__, "input": input_name or "audio with MIDI", **maker},
             on_start=lambda song: bars.start(song.name),
             on_scored=lambda so_far: write_evaluation(so_far, json) if json is not None else None,
         )
@@ -123,28 +130,22 @@ def evaluate_command(
         raise typer.Exit(1)
 
 
-def transcribe(
-    converter: Converter, theirs: Mapping[Path, Path] | None, on_progress: OnStage, path: Path
-) -> Transcription:
-    """The transcription of a song to be scored: our own, or that of another program."""
-    from mix2midi.pipeline.others import read_transcription
+def reader_of(folder: Path, songs: Sequence[Song]) -> Callable[[Path], Transcription]:
+    """What gives for each song the transcription of another program."""
+    from mix2midi.pipeline.others import find_transcriptions, read_transcription
 
-    if theirs is not None:
-        return read_transcription(theirs[path], path)
+    theirs = find_transcriptions(folder, songs)
+    return lambda path: read_transcription(theirs[path], path)
+
+
+def transcribe_with(converter: Converter, on_progress: OnStage, path: Path) -> Transcription:
+    """Our own transcription of a song."""
     return converter.convert(path, on_progress=on_progress).transcription
 
 
-def describe_settings(
-    converter: Converter, input_name: str | None, weights: Path | None, transcriptions: Path | None
-) -> dict[str, str]:
-    """What is needed to make the same scores again, in words."""
-    from mix2midi import __version__
-
-    settings = {"version": __version__, "input": input_name or "audio with MIDI"}
-    if transcriptions is not None:
-        return {**settings, "transcriptions": str(transcriptions)}
+def describe(converter: Converter, weights: Path | None) -> dict[str, str]:
+    """What is needed to transcribe in the same way again, in words."""
     return {
-        **settings,
         "separator": converter.choice.reason,
         "device": converter.device,
         "weights": "shipped" if weights is None else weights.name,
