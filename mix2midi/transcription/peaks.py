@@ -9,7 +9,7 @@ network found on six real songs were).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from mix2midi.errors import OptionError
 from mix2midi.notes import DrumNote
 from mix2midi.transcription.curves import family_curve, find_peaks
 from mix2midi.transcription.heat_map import HeatMap
+from mix2midi.transcription.timekeeper import cymbal_share, hats_threshold
 from mix2midi.transcription.velocity import balance_velocities, scale_velocities, soften_soft_drums
 from mix2midi.units import frames_to_seconds, seconds_to_frames, unit_to_velocity
 
@@ -37,7 +38,8 @@ class Picking:
     Attributes
     ----------
     thresholds : mapping of str to float
-        Lowest activation of a hit for each of `CURVES`, 0 to 1.
+        Lowest activation of a hit for each of `CURVES`, 0 to 1. That of hats is higher in songs of many cymbals, see
+        `mix2midi.transcription.timekeeper`.
     merge_s : mapping of str to float
         Of two peaks nearer than this the higher one stays. Flams and rolls live at 30 to 60 ms, so it stays below.
     certainty : mapping of str to sequence of (float, float)
@@ -100,12 +102,18 @@ def pick_notes(heat_map: HeatMap, picking: Picking | None = None) -> list[DrumNo
     list of DrumNote
         Sorted by onset, then note.
     """
-    picking = picking or Picking()
+    picking = _for_this_song(picking or Picking(), heat_map)
     notes: list[DrumNote] = []
     for curve_name, rows in _curves(heat_map).items():
         heard = balance_velocities(_pick_curve(heat_map, curve_name, rows, picking), heat_map, curve_name)
         notes += soften_soft_drums(heard, curve_name)
     return sorted(scale_velocities(notes, picking.velocity_scale))
+
+
+def _for_this_song(picking: Picking, heat_map: HeatMap) -> Picking:
+    """What keeps the time of the song decides how sure a hat has to be."""
+    hats = hats_threshold(picking.thresholds["hats"], cymbal_share(heat_map))
+    return replace(picking, thresholds={**picking.thresholds, "hats": hats})
 
 
 def _curves(heat_map: HeatMap) -> dict[str, list[list[int]]]:
