@@ -26,8 +26,8 @@ from mix2midi.transcription.refinement_network import RefinementConfig, Refineme
 from mix2midi.transcription.training.refinement.arrangement import arrange_song
 from mix2midi.transcription.training.refinement.examples import SongExample, damage, make_example
 from mix2midi.transcription.weights import Weights, load_weights, save_weights
+from tests.heat_maps import HOP, RATE_HZ, drawn
 from tests.networks import tiny_network
-from tests.test_peaks import HOP, RATE_HZ, drawn
 
 ROW = {piece.key: row for row, piece in enumerate(PIECES)}
 HATS = ("closed_hat", "pedal_hat", "open_hat")

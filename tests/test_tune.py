@@ -23,7 +23,7 @@ from mix2midi.postprocess import write_midi
 from mix2midi.scores import Reference, pool_scores, score_notes
 from mix2midi.transcription import HeatMap, Picking, pick_notes
 from mix2midi.transcription.weights import load_weights
-from tests.test_peaks import HOP, RATE_HZ, drawn
+from tests.heat_maps import HOP, RATE_HZ, drawn
 
 
 def song(true_height: float, false_height: float, key: str = "snare", note: int = 38) -> tuple[HeatMap, Reference]:
