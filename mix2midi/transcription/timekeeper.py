@@ -16,8 +16,9 @@ from mix2midi.units import seconds_to_frames
 #: Hits that count, by activation: a figure of its own, so that thresholds can be chosen family by family.
 _SURE = 0.5
 _MERGE_S = 0.030
-#: Fewer hats and cymbals than this do not tell what keeps the time.
-_FEWEST_HITS = 16
+#: Cymbals that are struck less often keep no time: quarter notes at 72 beats per minute. Crashes in a dull recording,
+#: which has lost its hats, are no sign that there were none.
+_SLOWEST_PER_S = 1.2
 #: Of hats and cymbals, the share of cymbals from which on hats have to be surer: songs of hats with a crash here and
 #: there lie below.
 _FIRST_SHARE = 0.3
@@ -31,11 +32,12 @@ def cymbal_share(heat_map: HeatMap) -> float:
     Returns
     -------
     float
-        0 to 1; 0 where there are too few hits to tell.
+        0 to 1; 0 where cymbals are struck too seldom to keep the time.
     """
     distance = max(1, round(float(seconds_to_frames(_MERGE_S, heat_map.hop_length, heat_map.rate_hz))))
     hats, cymbals = (len(find_peaks(family_curve(heat_map, family), _SURE, distance)) for family in ("hats", "cymbals"))
-    return cymbals / (hats + cymbals) if hats + cymbals >= _FEWEST_HITS else 0.0
+    duration_s = heat_map.onset.shape[1] / heat_map.fps
+    return cymbals / (hats + cymbals) if cymbals > _SLOWEST_PER_S * duration_s else 0.0
 
 
 def hats_threshold(threshold: float, share_of_cymbals: float) -> float:
