@@ -44,10 +44,10 @@ def write_grooves(path: Path) -> Path:
     """One performance for each split: kick, snare and hats at 120 BPM for 8 s."""
     table = io.StringIO()
     writer = csv.writer(table)
-    writer.writerow(["midi_filename", "split", "bpm", "duration"])
+    writer.writerow(["midi_filename", "style", "split", "bpm", "duration"])
     with zipfile.ZipFile(path, "w") as archive:
         for split in ("train", "validation"):
-            writer.writerow([f"{split}.mid", split, 120, 8.0])
+            writer.writerow([f"{split}.mid", "rock/halftime", split, 120, 8.0])
             archive.writestr(f"groove/{split}.mid", _groove())
         archive.writestr("groove/info.csv", table.getvalue())
     return path

@@ -21,7 +21,7 @@ from mix2midi.training.drum_track import Hits, cut_hits, render_drums, vary_hits
 from mix2midi.training.effects import EFFECTS, produce, rms
 from mix2midi.training.kits import KitLibrary
 from mix2midi.training.patterns import generate_pattern
-from mix2midi.training.performances import ROW_OF_PIECE, load_grooves
+from mix2midi.training.performances import ROW_OF_PIECE, Performance, draw_performance, load_grooves
 from mix2midi.training.slices import SliceRing, batch_of, slices_of_step
 from mix2midi.training.synthesis import synthesise_kit
 from mix2midi.transcription.training.recipe import Recipe, SliceRecipe, load_recipe
@@ -100,10 +100,43 @@ def test_grooves_keep_time_and_velocity(data: Path) -> None:
     hats = performance.onset_s[performance.row == ROW_OF_PIECE["closed_hat"]]
     np.testing.assert_allclose(hats, np.arange(32) * 0.25, atol=1e-6)
     assert performance.velocity.min() == 60
+    assert performance.style == "rock/halftime"
     with pytest.raises(OptionError, match="no performances"):
         load_grooves(data / "groove.zip", "test")
     with pytest.raises(OptionError, match="no such file"):
         load_grooves(data / "nothing.zip", "train")
+
+
+def performances_of(*styles: str) -> list[Performance]:
+    silence = np.zeros(0)
+    return [Performance(silence, silence.astype(np.int64), silence, 120.0, style=style) for style in styles]
+
+
+def test_styles_are_drawn_as_often_as_the_recipe_says() -> None:
+    performances = performances_of("jazz/swing", "jazz", "rock", "rock", "rock", "rock", "funk", "jazzfunk")
+    rng = np.random.default_rng(5)
+    shares = {"jazz": 0.5, "funk": 0.1}
+    styles = Counter(draw_performance(rng, performances, shares).general_style for _ in range(2000))
+    expected = {"jazz": 0.5 + 0.4 * 2 / 8, "funk": 0.1 + 0.4 / 8, "rock": 0.4 * 4 / 8, "jazzfunk": 0.4 / 8}
+    assert {style: count / 2000 for style, count in styles.items()} == pytest.approx(expected, abs=0.04)
+
+
+def test_a_recipe_without_styles_draws_what_it_always_drew() -> None:
+    performances = performances_of(*"abcdefgh")
+    drawn, plain = np.random.default_rng(8), np.random.default_rng(8)
+    for _ in range(20):
+        assert draw_performance(drawn, performances, {}) is performances[int(plain.integers(8))]
+
+
+def test_a_style_that_nobody_plays_is_named(data: Path) -> None:
+    recipe = load_recipe(data / "recipe.yaml")
+    slices = replace(recipe.slices, style_shares={"jaz": 1.0}, pattern_share=0.0)
+    unknown = replace(recipe, slices=slices)
+    with pytest.raises(OptionError, match="nobody plays 'jaz' to learn from; there are rock"):
+        training_renderer(unknown, data).render(0)
+    assert validation_renderer(unknown, data).render(0)[0].any(), "shares are for what is learnt from"
+    with pytest.raises(OptionError, match="style_shares gives shares of 0 or more that add up to no more than 1"):
+        replace(recipe.slices, style_shares={"jazz": 0.8, "rock": 0.4})
 
 
 @pytest.mark.parametrize("table", [b"\xff\xfe\x92", b"split,duration\ntrain,long\n"], ids=["no text", "no number"])

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from mix2midi.training.company_pool import Clip
 from mix2midi.training.drum_track import Hits, cut_hits, vary_hits
 from mix2midi.training.patterns import generate_pattern
-from mix2midi.training.performances import Performance
+from mix2midi.training.performances import Performance, draw_performance
 from mix2midi.training.recipe import DrumSliceRecipe
 
 
@@ -48,7 +48,7 @@ def draw_hits(
     if rng.random() < recipe.pattern_share:
         performance = generate_pattern(rng)
     else:
-        performance = performances[int(rng.integers(len(performances)))]
+        performance = draw_performance(rng, performances, recipe.style_shares)
     speed = float(rng.uniform(0.85, 1.2)) if varied else 1.0
     beat_s = 0.0
     if varied and clip and clip.tempo_bpm > 0 and rng.random() < 0.7:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from mix2midi.drums import PIECES, piece_of_note
@@ -36,6 +38,8 @@ class Performance:
         Quarter notes per minute; beat 0 is at 0 s.
     name : str
         Where it comes from.
+    style : str
+        What it is, the general first, as in ``"jazz/swing"``; empty where nobody said.
     """
 
     onset_s: NDArray[np.float64]
@@ -43,6 +47,12 @@ class Performance:
     velocity: NDArray[np.float64]
     tempo_bpm: float
     name: str = ""
+    style: str = ""
+
+    @property
+    def general_style(self) -> str:
+        """The first part of the style: ``"jazz"`` of ``"jazz/swing"``."""
+        return self.style.split("/")[0]
 
     @property
     def duration_s(self) -> float:
@@ -75,6 +85,37 @@ def load_grooves(archive: Path, split: str, min_duration_s: float = 6.0) -> list
     return performances
 
 
+def draw_performance(
+    rng: Generator, performances: Sequence[Performance], style_shares: Mapping[str, float]
+) -> Performance:
+    """One of them: of each style as often as its share says, for the rest any.
+
+    Parameters
+    ----------
+    rng : numpy Generator
+    performances : sequence of Performance
+    style_shares : mapping
+        Shares of styles by the general part of their names (``"jazz"``).
+
+    Raises
+    ------
+    OptionError
+        If nobody plays a style that is drawn.
+    """
+    among = performances
+    # No draw where nothing is asked for, so that recipes without shares draw the slices that they drew before.
+    drawn = (
+        int(np.searchsorted(np.cumsum(list(style_shares.values())), rng.random(), side="right")) if style_shares else 0
+    )
+    if drawn < len(style_shares):
+        style = list(style_shares)[drawn]
+        among = [performance for performance in performances if performance.general_style == style]
+        if not among:
+            styles = sorted({performance.general_style for performance in performances})
+            raise OptionError(f"style_shares: nobody plays '{style}' to learn from; there are {', '.join(styles)}")
+    return among[int(rng.integers(len(among)))]
+
+
 def _read_groove(files: zipfile.ZipFile, row: dict[str, str]) -> Performance:
     import mido
 
@@ -88,4 +129,4 @@ def _read_groove(files: zipfile.ZipFile, row: dict[str, str]) -> Performance:
                 hits.append((time_s, ROW_OF_PIECE[piece.key], message.velocity))
     table = np.array(sorted(hits), dtype=np.float64).reshape(-1, 3)
     name = f"{row['midi_filename']}"
-    return Performance(table[:, 0], table[:, 1].astype(np.int64), table[:, 2], float(row["bpm"]), name)
+    return Performance(table[:, 0], table[:, 1].astype(np.int64), table[:, 2], float(row["bpm"]), name, row["style"])

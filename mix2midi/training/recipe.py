@@ -72,6 +72,9 @@ class DrumSliceRecipe:
         New slices for each step of the optimiser.
     pattern_share : float
         Share of slices played from generated patterns, the rest from Groove MIDI.
+    style_shares : mapping
+        Shares of the slices from Groove MIDI that are of a style, as ``{jazz: 0.5}``: what is rare there but not in
+        songs. The rest is drawn from all of it.
     empty_share : float
         Share of slices without any drum.
     synthetic_share : float
@@ -89,6 +92,7 @@ class DrumSliceRecipe:
     window: int = 1500
     fresh_per_step: float = 2.5
     pattern_share: float = 0.3
+    style_shares: Mapping[str, float] = field(default_factory=dict)
     empty_share: float = 0.03
     synthetic_share: float = 0.0
     acoustic_share: float = 0.0
@@ -97,6 +101,7 @@ class DrumSliceRecipe:
 
     def __post_init__(self) -> None:
         check_shares(self, "pattern_share", "empty_share", "synthetic_share", "acoustic_share", "attack_share")
+        check_partial_shares("style_shares", self.style_shares)
         check_effects("drum_effects", self.drum_effects)
         if min(self.first, self.window) < 1 or max(self.first, self.window) > self.capacity:
             raise OptionError(
@@ -216,6 +221,12 @@ class TrainingRecipe(RunRecipe):
 def check_shares(settings: Any, *names: str) -> None:
     """Raise `OptionError` unless these settings lie between 0 and 1."""
     _check_shares({name: getattr(settings, name) for name in names})
+
+
+def check_partial_shares(name: str, shares: Mapping[str, float]) -> None:
+    """Raise `OptionError` unless these are shares of which something may be left."""
+    if not all(share >= 0.0 for share in shares.values()) or sum(shares.values()) > 1.0 + 1e-6:
+        raise OptionError(f"{name} gives shares of 0 or more that add up to no more than 1")
 
 
 def check_counts(settings: Any, *names: str) -> None:

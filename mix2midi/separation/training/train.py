@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +104,12 @@ def _renderer(recipe: SeparatorRecipe, data_folder: Path, validates: bool) -> Dr
     from mix2midi.training.performances import load_grooves
 
     data = recipe.data
-    library = kits_to_judge_by(data_folder, data) if validates else kits_to_learn_from(data_folder, data)
-    grooves = load_grooves(data_folder / data.grooves, "validation" if validates else "train")
-    return DrumRenderer(recipe.slices, library, grooves, _VALIDATION_SEED if validates else recipe.seed)
+    if not validates:
+        grooves = load_grooves(data_folder / data.grooves, "train")
+        return DrumRenderer(recipe.slices, kits_to_learn_from(data_folder, data), grooves, recipe.seed)
+    slices = replace(recipe.slices, style_shares={})  # they name what to learn from
+    grooves = load_grooves(data_folder / data.grooves, "validation")
+    return DrumRenderer(slices, kits_to_judge_by(data_folder, data), grooves, _VALIDATION_SEED)
 
 
 def _validator(

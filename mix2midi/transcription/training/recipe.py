@@ -20,6 +20,7 @@ from mix2midi.training.recipe import (
     check_effects,
     check_names,
     check_not_negative,
+    check_partial_shares,
     check_shares,
     load_settings,
 )
@@ -61,8 +62,7 @@ class SliceRecipe(DrumSliceRecipe):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_counts(self, "frames")
-        if min(self.whole_kits.values(), default=0.0) < 0.0 or sum(self.whole_kits.values()) > 1.0 + 1e-6:
-            raise OptionError("whole_kits gives shares of 0 or more that add up to no more than 1")
+        check_partial_shares("whole_kits", self.whole_kits)
         check_shares(self, "separator_share")
         check_not_negative(self, "company_spread_db")
         check_effects("master_effects", self.master_effects)

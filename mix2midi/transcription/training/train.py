@@ -97,11 +97,11 @@ def training_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
 def validation_renderer(recipe: Recipe, data_folder: Path) -> SliceRenderer:
     """Slices to be judged by: the kits that are left out, and the validation split of the grooves.
 
-    `whole_kits` names kits to learn from, so it does not hold here.
+    `whole_kits` and `style_shares` name what to learn from, so they do not hold here.
     """
     from mix2midi.training.kits import kits_to_judge_by
 
-    recipe = replace(recipe, slices=replace(recipe.slices, whole_kits={}))
+    recipe = replace(recipe, slices=replace(recipe.slices, whole_kits={}, style_shares={}))
     return _renderer(recipe, data_folder, kits_to_judge_by(data_folder, recipe.data), "validation", _VALIDATION_SEED)
 
 
