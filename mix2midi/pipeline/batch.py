@@ -96,15 +96,14 @@ def plan_jobs(
         No two of them write the same file: of ``a.wav`` and ``a.mp3`` come ``a.wav.mid`` and ``a.mp3.mid``, and of
         ``a/song.wav`` and ``b/song.wav`` in one output folder ``a/song.mid`` and ``b/song.mid``.
     failures : list of Failure
-        Folders without songs.
+        Folders without songs; songs that would become the same file as one before them.
 
     Raises
     ------
     OutputError
         The output folder does not exist.
     OptionError
-        One output file is named for several songs; two songs would become the same file; a result would replace one of
-        the songs.
+        One output file is named for several songs; a result would replace one of the songs.
     """
     found, failures = _find_songs([Path(path) for path in inputs])
     output = None if output is None else Path(output)
@@ -116,12 +115,15 @@ def plan_jobs(
         targets = [output / inner.with_suffix(".mid") for inner in _inner_paths(found)]
     else:
         targets = [_single_target(output, len(found) + len(failures))] * len(found)
+    targets = _distinct(songs, targets)
+    clashes = _clashes(songs, targets)
     jobs = [
         Job(song, Outputs.beside(midi, extras), midi.parent if keeps_folders else None)
-        for song, midi in zip(songs, _distinct(songs, targets), strict=True)
+        for song, midi in zip(songs, targets, strict=True)
+        if song not in clashes
     ]
     _check_songs_stay(jobs)
-    return jobs, failures
+    return jobs, failures + [Failure(song, error) for song, error in clashes.items()]
 
 
 def run_jobs(
@@ -284,19 +286,21 @@ def _distinct(songs: Sequence[Path], targets: Sequence[Path]) -> list[Path]:
         if len(indexes) > 1:
             for index in indexes:
                 distinct[index] = targets[index].with_name(songs[index].name + ".mid")
-    _check_distinct(songs, distinct)
     return distinct
 
 
-def _check_distinct(songs: Sequence[Path], targets: Sequence[Path]) -> None:
+def _clashes(songs: Sequence[Path], targets: Sequence[Path]) -> dict[Path, OptionError]:
+    """Songs that would become the same file as one before them, and why."""
     seen: dict[str, Path] = {}
+    clashes: dict[Path, OptionError] = {}
     for song, target in zip(songs, targets, strict=True):
         other = seen.setdefault(sameness(target), song)
         if other is not song:
             hint = "convert them into different folders"
             if other.parent == song.parent and sameness(other.name) == sameness(song.name):
                 hint = "their names differ by case, or by how accents are stored, alone: rename one"
-            raise OptionError(f"{other} and {song} would both become {target}; {hint}")
+            clashes[song] = OptionError(f"{song}: would become {target} as {other} does; {hint}")
+    return clashes
 
 
 def _check_songs_stay(jobs: Sequence[Job]) -> None:
